@@ -1,0 +1,461 @@
+//! What can be wrong with settings: one list of checks for the attribute, constants and run time.
+//!
+//! The checks are `const`, so that a constant out of range is a compile error; a [`Problem`] carries the field and the
+//! value as data, so that each reader (macro, configuration, `const` panic) points at what was written.
+
+use core::fmt;
+
+use crate::text::InWords;
+use crate::{Breaker, Jitter, LONGEST, Rate, Ratio, Retry, Settings};
+
+const MS: u64 = 1_000_000;
+const LONGEST_NANOS: u64 = LONGEST.as_nanos() as u64;
+
+/// Which setting a [`Problem`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[allow(missing_docs)] // each is the setting of that name
+pub enum Field {
+    Rate,
+    RateBurst,
+    RateMaxWait,
+    Breaker,
+    BreakerRecovery,
+    BreakerSuccesses,
+    BreakerProbes,
+    Retries,
+    RetriesBase,
+    RetriesFactor,
+    RetriesCap,
+    RetriesJitter,
+    RetriesStatuses,
+    Timeout,
+    AttemptTimeout,
+}
+
+impl Field {
+    /// The name of the setting; one that belongs to another is written `rate.burst`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Field::Rate => "rate",
+            Field::RateBurst => "rate.burst",
+            Field::RateMaxWait => "rate.max_wait",
+            Field::Breaker => "breaker",
+            Field::BreakerRecovery => "breaker.recovery",
+            Field::BreakerSuccesses => "breaker.successes",
+            Field::BreakerProbes => "breaker.probes",
+            Field::Retries => "retries",
+            Field::RetriesBase => "retries.base",
+            Field::RetriesFactor => "retries.factor",
+            Field::RetriesCap => "retries.cap",
+            Field::RetriesJitter => "retries.jitter",
+            Field::RetriesStatuses => "retries.statuses",
+            Field::Timeout => "timeout",
+            Field::AttemptTimeout => "attempt_timeout",
+        }
+    }
+}
+
+/// The value that a [`Problem`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Value {
+    /// A count.
+    Count(u64),
+    /// A duration in nanoseconds.
+    Nanos(u64),
+    /// A factor or a share.
+    Ratio(Ratio),
+    /// A rate as count and nanoseconds.
+    Rate(u32, u64),
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Value::Count(count) => write!(f, "{count}"),
+            Value::Nanos(nanos) => write!(f, "\"{}\"", InWords::nanos(nanos)),
+            Value::Ratio(ratio) => write!(f, "{ratio}"),
+            Value::Rate(count, per) => write!(f, "\"{}\"", InWords::rate(count, per)),
+        }
+    }
+}
+
+/// One thing that is wrong with settings: where, what was written, why it cannot be, and what to write.
+///
+/// Displays as `` `rate.burst = 0` admits nothing; write at least `1` ``.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Problem {
+    field: Field,
+    value: Value,
+    advice: &'static str,
+}
+
+impl Problem {
+    /// The setting.
+    pub const fn field(&self) -> Field {
+        self.field
+    }
+
+    /// What was written.
+    pub const fn value(&self) -> Value {
+        self.value
+    }
+
+    /// Why it cannot be and what to write instead, without the name and the value.
+    pub const fn advice(&self) -> &'static str {
+        self.advice
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{} = {}` {}", self.field.name(), self.value, self.advice)
+    }
+}
+
+impl core::error::Error for Problem {}
+
+/// Every [`Problem`] of some settings, in the order of the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Problems {
+    list: [Option<Problem>; Problems::MOST],
+    len: usize,
+}
+
+impl Problems {
+    /// Each check below reports at most once.
+    const MOST: usize = 20;
+
+    const fn none() -> Problems {
+        Problems { list: [None; Problems::MOST], len: 0 }
+    }
+
+    const fn add(&mut self, field: Field, value: Value, advice: &'static str) {
+        if self.len < Self::MOST {
+            self.list[self.len] = Some(Problem { field, value, advice });
+            self.len += 1;
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many things are wrong.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The first thing that is wrong.
+    pub const fn first(&self) -> Option<Problem> {
+        self.list[0]
+    }
+
+    /// Each thing that is wrong.
+    pub fn iter(&self) -> impl Iterator<Item = Problem> + '_ {
+        self.list.iter().flatten().copied()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl core::error::Error for Problems {}
+
+impl Settings {
+    /// Everything that is wrong with these settings, each with the field it belongs to.
+    pub const fn problems(&self) -> Problems {
+        let mut found = Problems::none();
+        if let Some(rate) = &self.rate {
+            check_rate(rate, &mut found);
+        }
+        if let Some(breaker) = &self.breaker {
+            check_breaker(breaker, &mut found);
+        }
+        if let Some(retry) = &self.retries {
+            check_retry(retry, &mut found);
+        }
+        check_timeouts(self, &mut found);
+        found
+    }
+
+    /// The same settings, for a `const` that must be right.
+    ///
+    /// # Panics
+    /// When something is wrong with them. In a `const` that is a compile error.
+    pub const fn checked(self) -> Settings {
+        if let Some(problem) = self.problems().first() {
+            reject(&problem);
+        }
+        self
+    }
+}
+
+#[allow(clippy::panic)] // what `checked` documents
+const fn reject(problem: &Problem) -> ! {
+    // `const` panics take one string: the name and the advice are joined by hand.
+    let mut text = [0; 256];
+    let mut len = 0;
+    len = append(&mut text, len, "`");
+    len = append(&mut text, len, problem.field.name());
+    len = append(&mut text, len, "` ");
+    len = append(&mut text, len, problem.advice);
+    match core::str::from_utf8(text.split_at(len).0) {
+        Ok(text) => panic!("{}", text),
+        Err(_) => panic!("{}", problem.advice),
+    }
+}
+
+const fn append(text: &mut [u8; 256], mut len: usize, part: &str) -> usize {
+    let part = part.as_bytes();
+    let mut index = 0;
+    while index < part.len() && len < text.len() {
+        text[len] = part[index];
+        len += 1;
+        index += 1;
+    }
+    len
+}
+
+const fn check_rate(rate: &Rate, found: &mut Problems) {
+    let value = Value::Rate(rate.count, rate.per);
+    let before = found.len();
+    if rate.count == 0 {
+        found.add(Field::Rate, value, "never admits a call; write at least `1/s`");
+    } else if rate.per == 0 {
+        found.add(Field::Rate, value, "has a period of nothing; write `1/s` or a longer period");
+    } else if rate.per > LONGEST_NANOS {
+        found.add(Field::Rate, value, "has a period of over `365d`; write a shorter one");
+    } else if rate.count as u64 > rate.per {
+        found.add(Field::Rate, value, "is more than one attempt in a nanosecond; write at most `1000000000/s`");
+    }
+    let burst = Value::Count(rate.burst as u64);
+    if rate.burst == 0 {
+        found.add(Field::RateBurst, burst, "admits nothing; write at least `1`");
+    } else if found.len() == before
+        && rate.burst as u128 * rate.per as u128 > LONGEST_NANOS as u128 * rate.count as u128
+    {
+        found.add(Field::RateBurst, burst, "takes the rate over `365d` to refill; write a smaller one");
+    }
+    if rate.max_wait > LONGEST_NANOS {
+        found.add(Field::RateMaxWait, Value::Nanos(rate.max_wait), "is too long; write at most `365d`");
+    }
+}
+
+const fn check_breaker(breaker: &Breaker, found: &mut Problems) {
+    if breaker.failures == 0 {
+        found.add(Field::Breaker, Value::Count(0), "would open before the first failure; write at least `1`");
+    }
+    check_duration(Field::BreakerRecovery, breaker.recovery, found);
+    check_count(Field::BreakerSuccesses, breaker.successes, "would never close; write at least `1`", found);
+    check_count(
+        Field::BreakerProbes,
+        breaker.probes,
+        "lets no probe through, so it would never close; write at least `1`",
+        found,
+    );
+}
+
+const fn check_retry(retry: &Retry, found: &mut Problems) {
+    check_duration(Field::RetriesBase, retry.base, found);
+    check_duration(Field::RetriesCap, retry.cap, found);
+    if retry.base > retry.cap && retry.cap >= MS {
+        found.add(
+            Field::RetriesBase,
+            Value::Nanos(retry.base),
+            "is longer than `cap`; write at most the `cap` (default `60s`), or raise it",
+        );
+    }
+    if !retry.factor.is_valid() || retry.factor.millionths() < 1_000_000 {
+        found.add(
+            Field::RetriesFactor,
+            Value::Ratio(retry.factor),
+            "is no growth; write `1` (the same delay each time) to `1000000`",
+        );
+    }
+    if let Jitter::Proportional(ratio) = retry.jitter {
+        if !ratio.is_valid() || ratio.millionths() > 1_000_000 {
+            found.add(
+                Field::RetriesJitter,
+                Value::Ratio(ratio),
+                "is outside 0..=1; write `0.5`, `\"full\"`, `\"equal\"`, `\"decorrelated\"` or `\"none\"`",
+            );
+        }
+    }
+    if retry.statuses.unknown != 0 {
+        let status = if retry.statuses.unknown == u16::MAX { 0 } else { retry.statuses.unknown };
+        found.add(Field::RetriesStatuses, Value::Count(status as u64), "is no HTTP status; write one in `100..=599`");
+    }
+}
+
+const fn check_timeouts(settings: &Settings, found: &mut Problems) {
+    if let Some(timeout) = settings.timeout {
+        check_duration(Field::Timeout, timeout, found);
+        if let Some(retry) = &settings.retries {
+            if retry.max > 0 && timeout >= MS && retry.base <= retry.cap && shortest_first_delay(retry) >= timeout {
+                found.add(
+                    Field::Timeout,
+                    Value::Nanos(timeout),
+                    "ends before the first retry could start; write more than the `base` of `retries` (default `1s`)",
+                );
+            }
+        }
+    }
+    if let Some(attempt) = settings.attempt_timeout {
+        check_duration(Field::AttemptTimeout, attempt, found);
+        if let Some(timeout) = settings.timeout {
+            if attempt > timeout && timeout >= MS {
+                found.add(
+                    Field::AttemptTimeout,
+                    Value::Nanos(attempt),
+                    "is longer than `timeout`; write at most the `timeout`",
+                );
+            }
+        }
+    }
+}
+
+/// The first delay when the dice fall best.
+const fn shortest_first_delay(retry: &Retry) -> u64 {
+    match retry.jitter {
+        Jitter::Full => 0,
+        Jitter::Equal => retry.base / 2,
+        _ => retry.base,
+    }
+}
+
+const fn check_duration(field: Field, nanos: u64, found: &mut Problems) {
+    if nanos < MS {
+        found.add(field, Value::Nanos(nanos), "is too short for a timer; write at least `1ms`");
+    } else if nanos > LONGEST_NANOS {
+        found.add(field, Value::Nanos(nanos), "is too long; write at most `365d`");
+    }
+}
+
+const fn check_count(field: Field, count: u32, none: &'static str, found: &mut Problems) {
+    if count == 0 {
+        found.add(field, Value::Count(0), none);
+    } else if count > 1_000 {
+        found.add(field, Value::Count(count as u64), "is too many; write at most `1000`");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+    use crate::Statuses;
+
+    fn said(settings: Settings) -> Vec<String> {
+        settings.problems().iter().map(|problem| problem.to_string()).collect()
+    }
+
+    #[test]
+    fn sound_settings_have_no_problems() {
+        let all = Settings::new()
+            .rate(Rate::per_second(100).burst(20).max_wait(Duration::ZERO))
+            .breaker(Breaker::consecutive(5))
+            .retries(Retry::new(3))
+            .timeout(Duration::from_secs(10))
+            .attempt_timeout(Duration::from_secs(10));
+        assert!(all.problems().is_empty(), "{}", all.problems());
+        assert!(Settings::new().problems().is_empty());
+        assert!(Settings::new().rate(Rate::per_day(1)).problems().is_empty());
+        assert!(Settings::new().rate(Rate::per_second(1_000_000_000)).problems().is_empty());
+    }
+
+    #[test]
+    fn every_problem_is_found_at_once_with_its_field() {
+        let found = Settings::new()
+            .rate(Rate::per_second(0).burst(0).max_wait(Duration::MAX))
+            .breaker(Breaker::consecutive(0).recovery(Duration::ZERO).successes(0).probes(1_001))
+            .retries(
+                Retry::new(3)
+                    .base(Duration::from_nanos(1))
+                    .factor(f64::NAN)
+                    .cap(Duration::MAX)
+                    .jitter(Jitter::proportional(1.5))
+                    .statuses(Statuses::NONE.with(42)),
+            )
+            .timeout(Duration::ZERO)
+            .attempt_timeout(Duration::MAX)
+            .problems();
+        let fields: Vec<_> = found.iter().map(|problem| problem.field().name()).collect();
+        assert_eq!(
+            fields,
+            [
+                "rate",
+                "rate.burst",
+                "rate.max_wait",
+                "breaker",
+                "breaker.recovery",
+                "breaker.successes",
+                "breaker.probes",
+                "retries.base",
+                "retries.cap",
+                "retries.factor",
+                "retries.jitter",
+                "retries.statuses",
+                "timeout",
+                "attempt_timeout",
+            ]
+        );
+        assert_eq!(found.len(), fields.len());
+    }
+
+    #[test]
+    fn a_problem_says_what_to_write() {
+        assert_eq!(
+            said(Settings::new().rate(Rate::per_second(0))),
+            ["`rate = \"0/s\"` never admits a call; write at least `1/s`"]
+        );
+        assert_eq!(
+            said(Settings::new().rate(Rate::per_second(1).burst(0))),
+            ["`rate.burst = 0` admits nothing; write at least `1`"]
+        );
+    }
+
+    #[test]
+    fn contradictions_are_problems() {
+        let one = |settings: Settings, field: Field| {
+            let found = settings.problems();
+            assert_eq!((found.len(), found.first().map(|p| p.field())), (1, Some(field)), "{found}");
+        };
+        let secs = Duration::from_secs;
+        one(Settings::new().rate(Rate::per_day(1).burst(366)), Field::RateBurst);
+        one(Settings::new().rate(Rate::new(1_001, Duration::from_micros(1))), Field::Rate);
+        one(Settings::new().rate(Rate::new(1, secs(366 * 86_400)).burst(1)), Field::Rate);
+        one(Settings::new().retries(Retry::new(1).base(secs(61))), Field::RetriesBase);
+        one(Settings::new().retries(Retry::new(1)).timeout(secs(1)), Field::Timeout);
+        one(Settings::new().timeout(secs(1)).attempt_timeout(secs(2)), Field::AttemptTimeout);
+        one(Settings::new().retries(Retry::new(1).factor(0.5)), Field::RetriesFactor);
+        let lucky = Settings::new().retries(Retry::new(1).jitter(Jitter::Full)).timeout(secs(1));
+        assert!(lucky.problems().is_empty(), "full jitter may start at once");
+    }
+
+    #[test]
+    fn checks_run_in_const_evaluation() {
+        const CHECKED: Settings = Settings::new().rate(Rate::per_second(1)).checked();
+        const WRONG: Problems = Settings::new().rate(Rate::per_second(0)).problems();
+        assert!(CHECKED.rate_limit().is_some());
+        assert_eq!(WRONG.len(), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "`rate` never admits a call; write at least `1/s`")]
+    fn wrong_settings_are_not_checked() {
+        let _ = Settings::new().rate(Rate::per_second(0)).checked();
+    }
+}

@@ -1,0 +1,290 @@
+//! The text forms of settings: `1m30s`, `100/s`, `20%`.
+//!
+//! A mistake is an [`Error`] whose text says what is wrong and what to write; the caller puts the name of the setting
+//! and the value in front of it.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::{Jitter, Rate, Ratio, nearest};
+
+/// Why a text is no value, and what to write instead: `has no unit; write `10s` or `10ms``.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error(String);
+
+impl Error {
+    fn new(advice: impl Into<String>) -> Error {
+        Error(advice.into())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// The units of a duration, longest first; the order in which `1h30m` has to be written.
+const UNITS: [(&str, u64); 7] = [
+    ("d", 86_400_000_000_000),
+    ("h", 3_600_000_000_000),
+    ("m", 60_000_000_000),
+    ("s", 1_000_000_000),
+    ("ms", 1_000_000),
+    ("us", 1_000),
+    ("ns", 1),
+];
+
+/// Reads a duration: whole numbers with the units `d`, `h`, `m`, `s`, `ms`, `us`, `ns`, longest first (`1m30s`).
+///
+/// # Errors
+/// For any other text, and for a duration of over 584 years.
+pub fn duration(text: &str) -> Result<Duration, Error> {
+    nanos(text).map(Duration::from_nanos)
+}
+
+fn nanos(text: &str) -> Result<u64, Error> {
+    if text.is_empty() {
+        return Err(Error::new("is empty; write a duration such as `10s`"));
+    }
+    if let Some(digits) = whole_number(text) {
+        return Err(Error::new(format!("has no unit; write `{digits}s` or `{digits}ms`")));
+    }
+    let mut total: u64 = 0;
+    let mut smallest = 0; // index of the first unit that may still come
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (digits, after) = split(rest, |c| c.is_ascii_digit());
+        let (unit, after) = split(after, |c| c.is_ascii_alphabetic() || c == 'µ' || c == 'μ');
+        if digits.is_empty() || unit.is_empty() {
+            return Err(not_a_duration(text));
+        }
+        let unit = if matches!(unit, "µs" | "μs") { "us" } else { unit };
+        let Some(index) = UNITS.iter().position(|(name, _)| *name == unit) else {
+            return Err(unknown_unit(unit));
+        };
+        if index < smallest {
+            return Err(Error::new("has its units out of order or twice; write the longest first, as in `1m30s`"));
+        }
+        smallest = index + 1;
+        let part = digits.parse::<u64>().ok().and_then(|count| count.checked_mul(UNITS[index].1));
+        total = part
+            .and_then(|part| total.checked_add(part))
+            .ok_or_else(|| Error::new("is too long; write at most `365d`"))?;
+        rest = after;
+    }
+    Ok(total)
+}
+
+fn not_a_duration(text: &str) -> Error {
+    if text.contains(['.', ',']) {
+        return Error::new("is not a whole number of units; write `1s500ms` for one and a half seconds");
+    }
+    if text.starts_with('-') {
+        return Error::new("is negative; write a duration such as `10s`");
+    }
+    Error::new("is not a duration; write one such as `250ms`, `2s` or `1m30s`")
+}
+
+fn unknown_unit(unit: &str) -> Error {
+    let short = match unit {
+        "sec" | "secs" | "second" | "seconds" | "S" => "s",
+        "min" | "mins" | "minute" | "minutes" | "M" => "m",
+        "hr" | "hrs" | "hour" | "hours" | "H" => "h",
+        "day" | "days" | "D" => "d",
+        "msec" | "millis" | "milliseconds" => "ms",
+        "usec" | "micros" | "microseconds" => "us",
+        "nsec" | "nanos" | "nanoseconds" => "ns",
+        _ => return Error::new("has an unknown unit; the units are `d`, `h`, `m`, `s`, `ms`, `us` and `ns`"),
+    };
+    Error::new(format!("has the unit `{unit}`; write `{short}`"))
+}
+
+/// Reads a rate: a whole number, `/`, and a unit or a duration (`100/s`, `5/250ms`), with burst 1.
+///
+/// # Errors
+/// For any other text and for rates outside 1 per 365 days to 1 000 000 000 per second.
+pub fn rate(text: &str) -> Result<Rate, Error> {
+    let Some((count, per)) = text.split_once('/') else {
+        return Err(match whole_number(text) {
+            Some(digits) => {
+                Error::new(format!("has no period; write `{digits}/s`, `{digits}/m`, `{digits}/h` or `{digits}/d`"))
+            }
+            None => not_a_rate(),
+        });
+    };
+    let Some(digits) = whole_number(count) else {
+        return Err(if count.is_empty() || !count.is_ascii() { not_a_rate() } else { not_a_count(count) });
+    };
+    let Ok(number) = digits.parse::<u32>() else {
+        return Err(Error::new("is too many; write at most `1000000000/s`"));
+    };
+    let period = match UNITS.iter().find(|(unit, _)| *unit == per) {
+        Some((_, nanos)) => *nanos,
+        None if per.is_empty() => {
+            return Err(Error::new(format!(
+                "has no period; write `{digits}/s`, `{digits}/m`, `{digits}/h` or `{digits}/d`"
+            )));
+        }
+        None if per.bytes().all(|byte| byte.is_ascii_alphabetic()) => return Err(unknown_unit(per)),
+        None => nanos(per)?,
+    };
+    let rate = Rate::new(number, Duration::from_nanos(period));
+    match crate::Settings::new().rate(rate).problems().first() {
+        Some(problem) => Err(Error::new(problem.advice())),
+        None => Ok(rate),
+    }
+}
+
+fn not_a_rate() -> Error {
+    Error::new("is not a rate; write one such as `100/s`, `5000/h` or `5/250ms`")
+}
+
+fn not_a_count(count: &str) -> Error {
+    if count.starts_with('-') {
+        return Error::new("is negative; write a rate such as `100/s`");
+    }
+    if count.contains(['.', 'e', 'E']) {
+        return Error::new("is not a whole number of attempts; write a longer period instead, as in `1/10s`");
+    }
+    not_a_rate()
+}
+
+/// Reads a share: `20%` or `0.2`.
+///
+/// # Errors
+/// For any other text, and for shares above 100 %.
+pub fn share(text: &str) -> Result<Ratio, Error> {
+    let wrong = || Error::new("is not a share; write one such as `20%`");
+    let ratio = match text.strip_suffix('%') {
+        Some(percent) => Ratio::new(plain_number(percent).ok_or_else(wrong)? / 100.0),
+        None => Ratio::new(plain_number(text).ok_or_else(wrong)?),
+    };
+    if !ratio.is_valid() || ratio > Ratio::ONE {
+        return Err(Error::new("is more than all; write `0%` to `100%`"));
+    }
+    Ok(ratio)
+}
+
+/// Reads the name of a [`Jitter`]: `full`, `equal`, `decorrelated` or `none`.
+///
+/// # Errors
+/// For any other text.
+pub fn jitter(text: &str) -> Result<Jitter, Error> {
+    match text {
+        "full" => Ok(Jitter::Full),
+        "equal" => Ok(Jitter::Equal),
+        "decorrelated" => Ok(Jitter::Decorrelated),
+        "none" => Ok(Jitter::None),
+        _ => Err(match nearest(text, ["full", "equal", "decorrelated", "none"]) {
+            Some(name) => Error::new(format!("is no kind of jitter; did you mean `\"{name}\"`?")),
+            None => Error::new(
+                "is no kind of jitter; write `0.5`, `\"full\"`, `\"equal\"`, `\"decorrelated\"` or `\"none\"`",
+            ),
+        }),
+    }
+}
+
+/// The text without leading zeros when it is nothing but ASCII digits.
+fn whole_number(text: &str) -> Option<&str> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let trimmed = text.trim_start_matches('0');
+    Some(if trimmed.is_empty() { "0" } else { trimmed })
+}
+
+/// Digits with at most one point: no sign, no exponent, no `inf` or `nan`, which Rust's own parser accepts.
+fn plain_number(text: &str) -> Option<f64> {
+    let plain = text.len() <= 20 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if plain { text.parse().ok() } else { None }
+}
+
+fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !belongs(c)).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_exactly() {
+        let read = |text| duration(text).map(|duration| duration.as_nanos());
+        assert_eq!(read("250ms"), Ok(250_000_000));
+        assert_eq!(read("2s"), Ok(2_000_000_000));
+        assert_eq!(read("1m30s"), Ok(90_000_000_000));
+        assert_eq!(read("1h"), Ok(3_600_000_000_000));
+        assert_eq!(read("1d"), Ok(86_400_000_000_000));
+        assert_eq!(read("1d2h3m4s5ms6us7ns"), Ok(93_784_005_006_007));
+        assert_eq!(read("5µs"), Ok(5_000));
+        assert_eq!(read("0s"), Ok(0));
+        assert_eq!(read("007s"), Ok(7_000_000_000));
+    }
+
+    #[test]
+    fn what_is_no_duration_is_told_what_to_write() {
+        let advice = |text| duration(text).unwrap_err().to_string();
+        assert_eq!(advice("10"), "has no unit; write `10s` or `10ms`");
+        assert_eq!(advice("10sec"), "has the unit `sec`; write `s`");
+        assert_eq!(advice("1.5s"), "is not a whole number of units; write `1s500ms` for one and a half seconds");
+        assert_eq!(advice("30s1m"), "has its units out of order or twice; write the longest first, as in `1m30s`");
+        assert_eq!(advice("1s1s"), "has its units out of order or twice; write the longest first, as in `1m30s`");
+        assert_eq!(advice("99999999999999999999s"), "is too long; write at most `365d`");
+        assert_eq!(advice("18446744073709551615d"), "is too long; write at most `365d`");
+        for bad in ["", "s", "-1s", "1 s", " 1s", "1s ", "1s5", "NaN", "inf", "1e3s", "１s", "1\0s", "+1s"] {
+            assert!(duration(bad).is_err(), "{bad:?}");
+        }
+        assert!(duration(&"9".repeat(10_000_000)).is_err());
+    }
+
+    #[test]
+    fn rates_are_read_exactly() {
+        assert_eq!(rate("100/s"), Ok(Rate::per_second(100)));
+        assert_eq!(rate("60/m"), Ok(Rate::per_minute(60)));
+        assert_eq!(rate("5000/h"), Ok(Rate::per_hour(5000)));
+        assert_eq!(rate("1/d"), Ok(Rate::per_day(1)));
+        assert_eq!(rate("5/250ms"), Ok(Rate::new(5, Duration::from_millis(250))));
+        assert_eq!(rate("1/1m30s"), Ok(Rate::new(1, Duration::from_secs(90))));
+    }
+
+    #[test]
+    fn what_is_no_rate_is_told_what_to_write() {
+        let advice = |text| rate(text).unwrap_err().to_string();
+        assert_eq!(advice("0/s"), "never admits a call; write at least `1/s`");
+        assert_eq!(advice("10"), "has no period; write `10/s`, `10/m`, `10/h` or `10/d`");
+        assert_eq!(advice("10/"), "has no period; write `10/s`, `10/m`, `10/h` or `10/d`");
+        assert_eq!(advice("10/sec"), "has the unit `sec`; write `s`");
+        assert_eq!(advice("0.5/s"), "is not a whole number of attempts; write a longer period instead, as in `1/10s`");
+        assert_eq!(advice("-1/s"), "is negative; write a rate such as `100/s`");
+        assert_eq!(advice("5000000000/s"), "is too many; write at most `1000000000/s`");
+        assert_eq!(
+            advice("10/fortnight"),
+            "has an unknown unit; the units are `d`, `h`, `m`, `s`, `ms`, `us` and `ns`"
+        );
+        for bad in ["", "/s", "1e9/s", "NaN/s", "10/s/s", " 10 / s ", "10/0s", "１０/s", "1\0/s", "10/366d", "+1/s"] {
+            assert!(rate(bad).is_err(), "{bad:?}");
+        }
+        assert!(rate(&format!("{}/s", "9".repeat(10_000_000))).is_err());
+    }
+
+    #[test]
+    fn shares_are_read_and_bounded() {
+        assert_eq!(share("20%"), Ok(Ratio::percent(20)));
+        assert_eq!(share("0.2"), Ok(Ratio::percent(20)));
+        assert_eq!(share("12.5%"), Ok(Ratio::new(0.125)));
+        for bad in ["", "%", "101%", "2", "-1%", "NaN", "inf%", "1e2%", "20%%", "20 %"] {
+            assert!(share(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        for nanos in [1, 999, 1_000, 1_500_000, 90_000_000_000, 86_400_000_000_001, u64::MAX] {
+            let shown = crate::InWords::duration(Duration::from_nanos(nanos)).to_string();
+            assert_eq!(duration(&shown), Ok(Duration::from_nanos(nanos)), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! "Did you mean": the nearest known name.
+
+/// The candidate nearest to a name, if one is near enough to be meant: at most a third of its letters (at least one)
+/// inserted, deleted, replaced or swapped with a neighbour.
+///
+/// Distance: optimal string alignment (Damerau 1964, Levenshtein 1966).
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    // A name of any length may come from a file; none that long is near anything.
+    if name.len() > 64 {
+        return None;
+    }
+    let name = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(&name, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let replaced = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = replaced.min(above[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEYS: [&str; 6] = ["rate", "retries", "breaker", "timeout", "attempt_timeout", "name"];
+
+    #[test]
+    fn typing_mistakes_find_what_was_meant() {
+        for (typed, meant) in [
+            ("rates", "rate"),
+            ("retires", "retries"),
+            ("braker", "breaker"),
+            ("Timeout", "timeout"),
+            ("tiemout", "timeout"),
+        ] {
+            assert_eq!(nearest(typed, KEYS), Some(meant), "{typed}");
+        }
+    }
+
+    #[test]
+    fn other_words_find_nothing() {
+        for typed in ["", "colour", "x", "concurrency"] {
+            assert_eq!(nearest(typed, KEYS), None, "{typed}");
+        }
+        assert_eq!(nearest(&"rate".repeat(1_000_000), KEYS), None);
+    }
+}

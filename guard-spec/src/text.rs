@@ -1,0 +1,170 @@
+//! How settings are shown: the words in which they are written.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::{Breaker, Jitter, Rate, Retry, Settings};
+
+/// The nanoseconds of a duration; one too long for them (584 years) becomes the largest number, which no check accepts.
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+}
+
+const UNITS: [(u64, &str); 7] = [
+    (86_400_000_000_000, "d"),
+    (3_600_000_000_000, "h"),
+    (60_000_000_000, "m"),
+    (1_000_000_000, "s"),
+    (1_000_000, "ms"),
+    (1_000, "us"),
+    (1, "ns"),
+];
+
+/// Shows a duration or a rate as it is written in a setting: `1m30s`, `100/s`, `5/250ms`.
+#[derive(Clone, Copy, Debug)]
+pub struct InWords {
+    count: Option<u32>,
+    nanos: u64,
+}
+
+impl InWords {
+    /// A duration: the largest units that say it exactly.
+    pub const fn duration(duration: Duration) -> InWords {
+        InWords::nanos(nanos(duration))
+    }
+
+    pub(crate) const fn nanos(nanos: u64) -> InWords {
+        InWords { count: None, nanos }
+    }
+
+    pub(crate) const fn rate(count: u32, per: u64) -> InWords {
+        InWords { count: Some(count), nanos: per }
+    }
+}
+
+impl fmt::Display for InWords {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(count) = self.count {
+            write!(f, "{count}/")?;
+            if let Some((_, unit)) = UNITS.iter().find(|(size, _)| *size == self.nanos) {
+                return f.write_str(unit);
+            }
+        }
+        if self.nanos == 0 {
+            return f.write_str("0s");
+        }
+        let mut rest = self.nanos;
+        for (size, unit) in UNITS {
+            if rest >= size {
+                write!(f, "{}{unit}", rest / size)?;
+                rest %= size;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, burst {}, max_wait {}",
+            InWords::rate(self.count, self.per),
+            self.burst,
+            InWords::nanos(self.max_wait)
+        )
+    }
+}
+
+impl fmt::Display for Breaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "opens after {} failures in a row, for {}; {} good probes close it, {} at a time",
+            self.failures,
+            InWords::nanos(self.recovery),
+            self.successes,
+            self.probes
+        )
+    }
+}
+
+impl fmt::Display for Jitter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Jitter::Proportional(ratio) => write!(f, "{ratio}"),
+            Jitter::Full => f.write_str("full"),
+            Jitter::Equal => f.write_str("equal"),
+            Jitter::Decorrelated => f.write_str("decorrelated"),
+            Jitter::None => f.write_str("none"),
+        }
+    }
+}
+
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}, base {}, factor {}, cap {}, jitter {}",
+            self.max,
+            InWords::nanos(self.base),
+            self.factor,
+            InWords::nanos(self.cap),
+            self.jitter
+        )
+    }
+}
+
+impl fmt::Display for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "";
+        let mut part = |f: &mut fmt::Formatter<'_>, name: &str, value: &dyn fmt::Display| {
+            let written = write!(f, "{separator}{name}: {value}");
+            separator = "; ";
+            written
+        };
+        if let Some(rate) = &self.rate {
+            part(f, "rate", rate)?;
+        }
+        if let Some(breaker) = &self.breaker {
+            part(f, "breaker", breaker)?;
+        }
+        if let Some(retry) = &self.retries {
+            part(f, "retries", retry)?;
+        }
+        if let Some(timeout) = self.timeout {
+            part(f, "timeout", &InWords::nanos(timeout))?;
+        }
+        if let Some(timeout) = self.attempt_timeout {
+            part(f, "attempt_timeout", &InWords::nanos(timeout))?;
+        }
+        if separator.is_empty() { f.write_str("no limits") } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_shown_as_they_are_written() {
+        let shown = |nanos| InWords::nanos(nanos).to_string();
+        assert_eq!(shown(0), "0s");
+        assert_eq!(shown(250_000_000), "250ms");
+        assert_eq!(shown(90_000_000_000), "1m30s");
+        assert_eq!(shown(86_400_000_000_000), "1d");
+        assert_eq!(shown(1_001), "1us1ns");
+        assert!(!shown(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn settings_are_shown_in_one_line() {
+        let settings = Settings::new().rate(Rate::new(5, Duration::from_millis(250))).retries(Retry::new(3));
+        assert_eq!(
+            settings.to_string(),
+            "rate: 5/250ms, burst 1, max_wait 30s; retries: 3, base 1s, factor 2, cap 1m, jitter 0.5"
+        );
+        assert_eq!(Settings::new().to_string(), "no limits");
+    }
+}
