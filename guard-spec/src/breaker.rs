@@ -10,7 +10,7 @@ use crate::text::nanos;
 /// attempts at a time are let through, `successes` good ones in a row close it, one failure opens it again.
 ///
 /// ```
-/// use guard_spec::Breaker;
+/// use apiguard::Breaker;
 /// use std::time::Duration;
 ///
 /// const BREAKER: Breaker = Breaker::consecutive(5).recovery(Duration::from_secs(10));

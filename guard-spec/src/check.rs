@@ -110,7 +110,12 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{} = {}` {}", self.field.name(), self.value, self.advice)
+        let (name, advice) = (self.field.name(), self.advice);
+        match self.value {
+            // A float that is no ratio was not kept.
+            Value::Ratio(ratio) if !ratio.is_valid() => write!(f, "`{name}` {advice}"),
+            value => write!(f, "`{name} = {value}` {advice}"),
+        }
     }
 }
 
@@ -159,9 +164,20 @@ impl Problems {
     }
 }
 
-impl fmt::Display for Problems {
+/// Settings that cannot be used: everything that is wrong with them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidSettings(Vec<Problem>);
+
+impl InvalidSettings {
+    /// Each thing that is wrong, in the order of the settings; at least one.
+    pub fn problems(&self) -> &[Problem] {
+        &self.0
+    }
+}
+
+impl fmt::Display for InvalidSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.iter().enumerate() {
+        for (index, problem) in self.0.iter().enumerate() {
             if index > 0 {
                 f.write_str("; ")?;
             }
@@ -171,7 +187,7 @@ impl fmt::Display for Problems {
     }
 }
 
-impl core::error::Error for Problems {}
+impl core::error::Error for InvalidSettings {}
 
 impl Settings {
     /// Everything that is wrong with these settings, each with the field it belongs to.
@@ -190,19 +206,49 @@ impl Settings {
         found
     }
 
+    /// Whether these settings can be used.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn validate(&self) -> Result<(), InvalidSettings> {
+        let problems: Vec<_> = self.problems().iter().collect();
+        if problems.is_empty() { Ok(()) } else { Err(InvalidSettings(problems)) }
+    }
+
     /// The same settings, for a `const` that must be right.
     ///
     /// # Panics
     /// When something is wrong with them. In a `const` that is a compile error.
+    #[track_caller]
     pub const fn checked(self) -> Settings {
         if let Some(problem) = self.problems().first() {
             reject(&problem);
         }
         self
     }
+
+    /// As [`checked`](Settings::checked), for one setting of a `const` alone: so each is reported where it stands.
+    ///
+    /// # Panics
+    /// When something is wrong with this setting.
+    #[doc(hidden)]
+    #[track_caller]
+    pub const fn check(&self, field: Field) {
+        let problems = self.problems();
+        let mut index = 0;
+        while index < problems.len {
+            if let Some(problem) = &problems.list[index] {
+                if problem.field as u8 == field as u8 {
+                    reject(problem);
+                }
+            }
+            index += 1;
+        }
+    }
 }
 
 #[allow(clippy::panic)] // what `checked` documents
+#[track_caller]
 const fn reject(problem: &Problem) -> ! {
     // `const` panics take one string: the name and the advice are joined by hand.
     let mut text = [0; 256];
@@ -281,7 +327,7 @@ const fn check_retry(retry: &Retry, found: &mut Problems) {
         found.add(
             Field::RetriesFactor,
             Value::Ratio(retry.factor),
-            "is no growth; write `1` (the same delay each time) to `1000000`",
+            "is outside 1..=1000000; write `2` to double each delay, or `1` to keep it",
         );
     }
     if let Jitter::Proportional(ratio) = retry.jitter {
@@ -370,7 +416,7 @@ mod tests {
             .retries(Retry::new(3))
             .timeout(Duration::from_secs(10))
             .attempt_timeout(Duration::from_secs(10));
-        assert!(all.problems().is_empty(), "{}", all.problems());
+        assert_eq!(all.validate(), Ok(()));
         assert!(Settings::new().problems().is_empty());
         assert!(Settings::new().rate(Rate::per_day(1)).problems().is_empty());
         assert!(Settings::new().rate(Rate::per_second(1_000_000_000)).problems().is_empty());
@@ -431,7 +477,7 @@ mod tests {
     fn contradictions_are_problems() {
         let one = |settings: Settings, field: Field| {
             let found = settings.problems();
-            assert_eq!((found.len(), found.first().map(|p| p.field())), (1, Some(field)), "{found}");
+            assert_eq!((found.len(), found.first().map(|p| p.field())), (1, Some(field)), "{found:?}");
         };
         let secs = Duration::from_secs;
         one(Settings::new().rate(Rate::per_day(1).burst(366)), Field::RateBurst);

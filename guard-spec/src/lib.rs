@@ -19,7 +19,7 @@ mod suggest;
 mod text;
 
 pub use breaker::Breaker;
-pub use check::{Field, Problem, Problems, Value};
+pub use check::{Field, InvalidSettings, Problem, Problems, Value};
 pub use rate::Rate;
 pub use ratio::Ratio;
 pub use retry::{Jitter, Retry, Statuses};

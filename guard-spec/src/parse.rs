@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use crate::{Jitter, Rate, Ratio, nearest};
 
-/// Why a text is no value, and what to write instead: `has no unit; write `10s` or `10ms``.
+/// Why a text is no value, and what to write instead, as in ``has no unit; write `10s` or `10ms` ``.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error(String);
 

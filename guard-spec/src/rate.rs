@@ -11,7 +11,7 @@ use crate::text::nanos;
 /// would have to wait longer.
 ///
 /// ```
-/// use guard_spec::Rate;
+/// use apiguard::Rate;
 /// use std::time::Duration;
 ///
 /// const LIMIT: Rate = Rate::per_second(100).burst(20).max_wait(Duration::from_secs(2));

@@ -37,8 +37,9 @@ impl Ratio {
         if self.is_valid() { self.0 } else { 0 }
     }
 
-    pub(crate) const fn from_millionths(millionths: u64) -> Ratio {
-        Ratio(millionths)
+    /// From a number of millionths, at most 10^12.
+    pub const fn from_millionths(millionths: u64) -> Ratio {
+        if millionths <= 1_000_000_000_000 { Ratio(millionths) } else { Self::INVALID }
     }
 }
 

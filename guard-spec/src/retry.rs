@@ -12,7 +12,7 @@ use crate::text::nanos;
 /// A server's own delay (`Retry-After`) replaces it; one longer than `cap` means that no retry is made.
 ///
 /// ```
-/// use guard_spec::{Jitter, Retry};
+/// use apiguard::{Jitter, Retry};
 /// use std::time::Duration;
 ///
 /// const RETRY: Retry = Retry::new(3).base(Duration::from_millis(200)).jitter(Jitter::Full);
@@ -51,6 +51,12 @@ impl Retry {
     /// What each delay is of the one before it: 1 to 1 000 000, default 2.
     pub const fn factor(mut self, factor: f64) -> Retry {
         self.factor = Ratio::new(factor);
+        self
+    }
+
+    /// The factor as a [`Ratio`].
+    pub const fn factor_ratio(mut self, factor: Ratio) -> Retry {
+        self.factor = factor;
         self
     }
 
@@ -136,7 +142,7 @@ impl Jitter {
 /// A set of HTTP statuses in 100..=599.
 ///
 /// ```
-/// use guard_spec::Statuses;
+/// use apiguard::Statuses;
 ///
 /// const STATUSES: Statuses = Statuses::NONE.with(429).with_range(500, 599);
 /// assert!(STATUSES.contains(503) && !STATUSES.contains(404));

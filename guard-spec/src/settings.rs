@@ -10,7 +10,7 @@ use crate::{Breaker, Rate, Retry};
 /// Nothing is limited, broken or retried until it is asked for.
 ///
 /// ```
-/// use guard_spec::{Breaker, Rate, Retry, Settings};
+/// use apiguard::{Breaker, Rate, Retry, Settings};
 /// use std::time::Duration;
 ///
 /// const STRIPE: Settings = Settings::new()
