@@ -1,1 +1,41 @@
+//! The mechanisms of apiguard. Use the crate `apiguard`, which re-exports what is public here.
 
+#![deny(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod backoff;
+mod breaker;
+mod bucket;
+mod call;
+mod clock;
+mod counters;
+mod name;
+mod output;
+mod policy;
+mod random;
+mod registry;
+mod rejected;
+mod telemetry;
+mod verdict;
+
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub mod reqwest;
+
+#[doc(hidden)]
+#[allow(missing_docs)]
+pub mod private;
+
+pub use backoff::Backoff;
+pub use breaker::{BreakerState, CircuitBreaker, CircuitOpen, Permit};
+pub use bucket::{Refused, TokenBucket};
+pub use guard_spec::{Breaker, InvalidSettings, Jitter, Problem, Problems, Rate, Ratio, Retry, Settings, Statuses};
+pub use name::PolicyName;
+pub use output::Guarded;
+pub use policy::{Outcomes, Policy, PolicyBuilder, Rejections, Snapshot};
+pub use registry::{Registry, registry};
+pub use rejected::{Error, Rejected};
+pub use verdict::{Classify, Verdict};

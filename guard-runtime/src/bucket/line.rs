@@ -1,0 +1,261 @@
+//! Who waits for tokens, in the order of arrival.
+//!
+//! A doubly linked list in a slab: join, leave and grant are constant time, a place is an index that stays valid until
+//! its owner takes it out. The slab is as large as the most that have waited at once since it was last unused; then a
+//! large one is let go. Pure data: no clock, no lock.
+
+use std::task::Waker;
+
+const NONE: u32 = u32::MAX;
+/// An unused slab with more room than this is let go.
+const KEPT: usize = 256;
+
+/// A place in the line; its owner ends it by [`Line::leave`] or [`Line::take_granted`], once.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place(u32);
+
+pub(super) struct Line {
+    nodes: Vec<Node>,
+    /// First free node; free nodes are linked by `next`.
+    free: u32,
+    first: u32,
+    last: u32,
+    len: usize,
+    /// Nodes that are not free: those who wait, and those who have not yet taken what they were granted.
+    used: usize,
+    /// The cost of all who wait.
+    promised: u64,
+    /// The cost of all who ever joined, wrapping.
+    joined: u64,
+}
+
+struct Node {
+    before: u32,
+    next: u32,
+    cost: u64,
+    /// `joined` after this one: its difference to the first one's says what lies between, if nobody there has left.
+    mark: u64,
+    /// When the owner's timer fires.
+    timer: u64,
+    waker: Option<Waker>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum State {
+    Free,
+    Waiting,
+    /// With the word's `full_at` after the grant.
+    Granted(u64),
+}
+
+impl Line {
+    pub(super) const fn new() -> Line {
+        Line { nodes: Vec::new(), free: NONE, first: NONE, last: NONE, len: 0, used: 0, promised: 0, joined: 0 }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The cost of all who wait.
+    pub(super) fn promised(&self) -> u64 {
+        self.promised
+    }
+
+    /// The cost of all up to a place, its own included; too much when some of them left, which matters little: whoever
+    /// comes to be the first is told its true turn.
+    pub(super) fn promised_until(&self, place: Place) -> u64 {
+        let (Some(first), node) = (self.nodes.get(self.first as usize), self.node(place)) else { return 0 };
+        node.mark.wrapping_sub(first.mark).wrapping_add(first.cost).min(self.promised)
+    }
+
+    /// Joins at the end.
+    pub(super) fn join(&mut self, cost: u64, timer: u64) -> Place {
+        self.joined = self.joined.wrapping_add(cost);
+        self.promised = self.promised.saturating_add(cost);
+        let node =
+            Node { before: self.last, next: NONE, cost, mark: self.joined, timer, waker: None, state: State::Waiting };
+        let index = if self.free == NONE {
+            self.nodes.push(node);
+            // 2^32 waiters would take 300 GB.
+            (self.nodes.len() - 1) as u32
+        } else {
+            let index = self.free;
+            self.free = self.nodes[index as usize].next;
+            self.nodes[index as usize] = node;
+            index
+        };
+        match self.last {
+            NONE => self.first = index,
+            last => self.nodes[last as usize].next = index,
+        }
+        self.last = index;
+        self.len += 1;
+        self.used += 1;
+        Place(index)
+    }
+
+    /// What the first one waits for.
+    pub(super) fn first_cost(&self) -> Option<u64> {
+        self.nodes.get(self.first as usize).map(|node| node.cost)
+    }
+
+    /// Grants to the first one and returns its waker.
+    pub(super) fn grant_first(&mut self, full_at: u64) -> Option<Waker> {
+        let first = self.first;
+        if first == NONE {
+            return None;
+        }
+        self.unlink(first);
+        let node = &mut self.nodes[first as usize];
+        node.state = State::Granted(full_at);
+        node.waker.take()
+    }
+
+    /// The waker of the first one if its timer fires after this instant.
+    pub(super) fn wake_first_if_later(&mut self, instant: u64) -> Option<Waker> {
+        let node = self.nodes.get_mut(self.first as usize)?;
+        if node.timer > instant { node.waker.take() } else { None }
+    }
+
+    /// Waits on: with this waker, and a timer that fires then.
+    pub(super) fn wait(&mut self, place: Place, waker: Waker, timer: u64) {
+        let node = &mut self.nodes[place.0 as usize];
+        node.waker = Some(waker);
+        node.timer = timer;
+    }
+
+    pub(super) fn take_waker(&mut self, place: Place) -> Option<Waker> {
+        self.nodes[place.0 as usize].waker.take()
+    }
+
+    /// Ends a place that was granted: `full_at` after the grant, and its cost.
+    pub(super) fn take_granted(&mut self, place: Place) -> Option<(u64, u64)> {
+        let node = self.node(place);
+        let State::Granted(full_at) = node.state else { return None };
+        let cost = node.cost;
+        self.release(place.0);
+        Some((full_at, cost))
+    }
+
+    /// Ends a place that still waits.
+    pub(super) fn leave(&mut self, place: Place) {
+        self.unlink(place.0);
+        self.release(place.0);
+    }
+
+    fn node(&self, place: Place) -> &Node {
+        &self.nodes[place.0 as usize]
+    }
+
+    fn unlink(&mut self, index: u32) {
+        let Node { before, next, cost, .. } = self.nodes[index as usize];
+        match before {
+            NONE => self.first = next,
+            before => self.nodes[before as usize].next = next,
+        }
+        match next {
+            NONE => self.last = before,
+            next => self.nodes[next as usize].before = before,
+        }
+        self.len -= 1;
+        self.promised -= cost;
+    }
+
+    fn release(&mut self, index: u32) {
+        let node = &mut self.nodes[index as usize];
+        node.state = State::Free;
+        node.next = self.free;
+        self.free = index;
+        self.used -= 1;
+        if self.used == 0 && self.nodes.capacity() > KEPT {
+            self.nodes = Vec::new();
+            self.free = NONE;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The line from its first to its last, walked in both directions.
+    fn order(line: &Line) -> Vec<u64> {
+        let walk = |mut index: u32, step: fn(&Node) -> u32| {
+            let mut found = Vec::new();
+            while index != NONE {
+                let node = &line.nodes[index as usize];
+                assert!(node.state == State::Waiting);
+                found.push(node.cost);
+                index = step(node);
+            }
+            found
+        };
+        let forward = walk(line.first, |node| node.next);
+        let mut backward = walk(line.last, |node| node.before);
+        backward.reverse();
+        assert_eq!(forward, backward);
+        assert_eq!(forward.len(), line.len());
+        assert_eq!(forward.iter().sum::<u64>(), line.promised());
+        forward
+    }
+
+    #[test]
+    fn those_who_leave_let_the_others_move_up() {
+        let mut line = Line::new();
+        let places: Vec<Place> = (1..=5).map(|cost| line.join(cost, 0)).collect();
+        assert_eq!(order(&line), [1, 2, 3, 4, 5]);
+        line.leave(places[2]);
+        line.leave(places[0]);
+        line.leave(places[4]);
+        assert_eq!(order(&line), [2, 4]);
+        line.join(6, 0);
+        assert_eq!(order(&line), [2, 4, 6]);
+        assert_eq!(line.first_cost(), Some(2));
+        assert!(line.grant_first(7).is_none(), "nobody has polled yet");
+        assert_eq!(order(&line), [4, 6]);
+        assert_eq!(line.take_granted(places[1]), Some((7, 2)));
+        assert_eq!(line.take_granted(places[3]), None);
+    }
+
+    #[test]
+    fn a_line_reuses_its_places() {
+        let mut line = Line::new();
+        for round in 0..1_000 {
+            let places: Vec<Place> = (0..4).map(|_| line.join(1, 0)).collect();
+            line.grant_first(round);
+            line.take_granted(places[0]).unwrap();
+            places[1..].iter().for_each(|place| line.leave(*place));
+            assert!(line.is_empty());
+        }
+        assert_eq!(line.nodes.len(), 4);
+    }
+
+    #[test]
+    fn a_crowd_leaves_no_memory_behind() {
+        let mut line = Line::new();
+        let places: Vec<Place> = (0..10_000).map(|_| line.join(1, 0)).collect();
+        line.grant_first(1);
+        places[1..].iter().for_each(|place| line.leave(*place));
+        assert!(line.is_empty() && line.nodes.capacity() >= 10_000, "one grant is not taken yet");
+        line.take_granted(places[0]).unwrap();
+        assert_eq!(line.nodes.capacity(), 0);
+        line.join(1, 0);
+        assert_eq!(order(&line), [1]);
+    }
+
+    #[test]
+    fn what_lies_ahead_is_known_without_a_walk() {
+        let mut line = Line::new();
+        let places: Vec<Place> = (1..=4).map(|cost| line.join(cost, 0)).collect();
+        assert_eq!(line.promised_until(places[0]), 1);
+        assert_eq!(line.promised_until(places[3]), 10);
+        line.grant_first(0);
+        assert_eq!(line.promised_until(places[3]), 9);
+    }
+}

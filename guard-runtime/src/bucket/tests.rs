@@ -1,0 +1,219 @@
+//! The bucket as a whole, on a paused clock.
+
+#![allow(clippy::disallowed_methods)] // the tests look at tokio's clock themselves
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use super::*;
+
+fn ms(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// 10 tokens a second, one at a time.
+fn even() -> Arc<TokenBucket> {
+    Arc::new(TokenBucket::new(1, 10).unwrap())
+}
+
+/// Lets every spawned task run until it waits.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiters_are_served_in_the_order_of_arrival_whatever_they_ask_for() {
+    let bucket = Arc::new(TokenBucket::new(5, 10).unwrap());
+    bucket.try_acquire(5).unwrap();
+    let start = Instant::now();
+    let (sender, mut served) = tokio::sync::mpsc::unbounded_channel();
+    for cost in [5, 1, 1, 3, 1] {
+        let (bucket, sender) = (bucket.clone(), sender.clone());
+        tokio::spawn(async move {
+            bucket.acquire(cost).await.unwrap();
+            sender.send((cost, start.elapsed().as_millis())).unwrap();
+        });
+        settle().await;
+    }
+    assert_eq!(bucket.waiting(), 5);
+    assert!(bucket.try_acquire(1).is_err(), "nobody overtakes");
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        order.push(served.recv().await.unwrap());
+    }
+    // Timers of tokio end on the millisecond after.
+    let expected = [(5, 500), (1, 600), (1, 700), (3, 1_000), (1, 1_100)];
+    for ((cost, at), (expected_cost, expected_at)) in order.into_iter().zip(expected) {
+        assert_eq!(cost, expected_cost);
+        assert!((expected_at..=expected_at + 1).contains(&at), "{at} for {expected_at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_too_long_is_refused_at_once_with_the_time_it_would_take() {
+    let bucket = TokenBucket::with_rate(Rate::per_second(1).max_wait(ms(1_500))).unwrap();
+    let start = Instant::now();
+    bucket.acquire(1).await.unwrap();
+    let second = bucket.acquire(1);
+    tokio::pin!(second);
+    assert!(futures_poll(second.as_mut()).is_pending());
+    assert_eq!(bucket.acquire(1).await, Err(Refused::NotYet { retry_after: ms(2_000) }));
+    assert_eq!(bucket.try_acquire(1), Err(Refused::NotYet { retry_after: ms(2_000) }));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(bucket.acquire(2).await, Err(Refused::Never { cost: 2, burst: 1 }));
+    second.await.unwrap();
+    assert!(start.elapsed() < ms(1_002));
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_behind_a_cancelled_waiter_move_up() {
+    let bucket = even();
+    bucket.try_acquire(1).unwrap();
+    let start = Instant::now();
+    let mut tasks = Vec::new();
+    for _ in 0..10 {
+        let bucket = bucket.clone();
+        tasks.push(tokio::spawn(async move {
+            bucket.acquire(1).await.unwrap();
+            start.elapsed().as_millis()
+        }));
+        settle().await;
+    }
+    for cancelled in [0, 2, 3, 4, 8] {
+        tasks[cancelled].abort();
+    }
+    let mut times = Vec::new();
+    for task in tasks {
+        times.extend(task.await.ok());
+    }
+    for (index, time) in times.iter().enumerate() {
+        let ideal = (index as u128 + 1) * 100;
+        assert!((ideal..=ideal + 2).contains(time), "{time} for {ideal}");
+    }
+    assert_eq!(times.len(), 5);
+    assert_eq!(bucket.waiting(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_dropped_at_any_point_leaves_nothing_behind() {
+    // Before its first poll, while it waits, and after the grant that it has not seen.
+    for advance in [None, Some(ms(0)), Some(ms(50)), Some(ms(150))] {
+        let bucket = even();
+        bucket.try_acquire(1).unwrap();
+        let start = Instant::now();
+        {
+            let wait = bucket.acquire(1);
+            tokio::pin!(wait);
+            if let Some(advance) = advance {
+                assert!(futures_poll(wait.as_mut()).is_pending());
+                tokio::time::advance(advance).await;
+                // Somebody else's look grants to the one that waits.
+                let _ = bucket.try_acquire(1);
+            }
+        }
+        assert_eq!(bucket.waiting(), 0);
+        bucket.acquire(1).await.unwrap();
+        let took = start.elapsed();
+        let ideal = ms(100).max(advance.unwrap_or_default());
+        assert!(took >= ideal && took <= ideal + ms(2), "{took:?} for {ideal:?} after {advance:?}");
+        assert!(bucket.try_acquire(1).is_err(), "no token came twice");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_runtime_that_stood_still_is_followed_by_no_burst() {
+    let bucket = even();
+    bucket.try_acquire(1).unwrap();
+    let (sender, mut served) = tokio::sync::mpsc::unbounded_channel();
+    for _ in 0..5 {
+        let (bucket, sender) = (bucket.clone(), sender.clone());
+        tokio::spawn(async move {
+            bucket.acquire(1).await.unwrap();
+            sender.send(Instant::now()).unwrap();
+        });
+        settle().await;
+    }
+    tokio::time::advance(Duration::from_secs(10)).await;
+    let first = served.recv().await.unwrap();
+    for index in 1..5 {
+        let next = served.recv().await.unwrap() - first;
+        let ideal = ms(100) * index;
+        assert!(next + ms(2) >= ideal && next <= ideal + ms(2), "{next:?} for {ideal:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn late_timers_do_not_lower_the_rate() {
+    // Timers of tokio end on whole milliseconds: 3 000/s asks for finer steps than they have.
+    let bucket = TokenBucket::new(1, 3_000).unwrap();
+    let start = Instant::now();
+    for _ in 0..3_000 {
+        bucket.acquire(1).await.unwrap();
+    }
+    let took = start.elapsed();
+    assert!(took >= ms(997) && took <= ms(1_003), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn available_counts_what_is_free() {
+    let bucket = Arc::new(TokenBucket::new(10, 10).unwrap());
+    assert_eq!(bucket.available(), 10);
+    bucket.try_acquire(7).unwrap();
+    assert_eq!(bucket.available(), 3);
+    tokio::time::advance(ms(200)).await;
+    assert_eq!(bucket.available(), 5);
+    let waiter = tokio::spawn({
+        let bucket = bucket.clone();
+        async move { bucket.acquire(9).await }
+    });
+    settle().await;
+    assert_eq!((bucket.available(), bucket.waiting()), (0, 1));
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    waiter.await.unwrap().unwrap();
+    assert_eq!(bucket.available(), 1);
+}
+
+#[test]
+fn a_bucket_that_can_never_admit_is_not_made() {
+    assert!(TokenBucket::new(0, 1).is_err());
+    assert!(TokenBucket::new(1, 0).is_err());
+    assert!(TokenBucket::new(u32::MAX, 1).is_err());
+    let said = TokenBucket::new(1, 0).unwrap_err().to_string();
+    assert_eq!(said, "`rate = \"0/s\"` never admits a call; write at least `1/s`");
+}
+
+#[test]
+fn waiting_works_outside_a_runtime() {
+    let bucket = TokenBucket::new(1, 200).unwrap();
+    // A real wait of 15 ms: outside a runtime no clock can be paused.
+    for _ in 0..4 {
+        block_on(bucket.acquire(1)).unwrap();
+    }
+}
+
+fn futures_poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

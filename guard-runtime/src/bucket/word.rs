@@ -1,0 +1,207 @@
+//! The state of a bucket: one atomic word, `full_at` and a bit that closes the fast path.
+//!
+//! The decision, for `cost` at `now` (all in the units of [`Scale`](super::scale::Scale)):
+//!
+//! ```text
+//! base  = full_at, or now if that has passed (a full bucket regains nothing)
+//! admit   if base + cost <= now + capacity, and full_at becomes base + cost
+//! else    the turn comes at base + cost - capacity
+//! ```
+//!
+//! A timer wakes a waiter up to 2 ms after its turn. With a bucket of one token those 2 ms would be lost for ever: by
+//! then the bucket is full and regains nothing. So a late grant counts from its turn (`base` may lie up to 2 ms in the
+//! past), and its lateness is kept as credit for whoever comes next without a pause. Every attempt then has a turn of
+//! its own, turns are spaced by the rate, and an attempt is never before its turn nor more than 2 ms after it: hence at
+//! most `burst + rate x (t + 2 ms)` attempts in any time `t`, however many use the credit.
+//!
+//! Orderings: everything is relaxed. The word carries nothing but itself, and what the line holds is under its lock.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Set while somebody waits, and while the lock's owner changes the word: the fast path is closed.
+const CLOSED: u64 = 1;
+
+pub(super) struct Word {
+    /// `full_at << 1 | CLOSED`.
+    state: AtomicU64,
+    /// How late the last grant was, at most [`LATENESS`](super::scale::LATENESS).
+    credit: AtomicU64,
+}
+
+/// Where a grant counts from.
+#[inline]
+fn base(full_at: u64, now: u64, credit: u64) -> u64 {
+    // `full_at + credit >= now` keeps the schedule; both are below 2^63.
+    if full_at + credit >= now { full_at } else { now }
+}
+
+impl Word {
+    /// A full bucket.
+    pub(super) const fn new() -> Word {
+        Word { state: AtomicU64::new(0), credit: AtomicU64::new(0) }
+    }
+
+    /// Takes `cost` if it is there and the fast path is open; returns `full_at` after it.
+    #[inline]
+    pub(super) fn take(&self, now: u64, cost: u64, capacity: u64) -> Option<u64> {
+        let mut state = self.state.load(Relaxed);
+        loop {
+            if state & CLOSED != 0 {
+                return None;
+            }
+            let full_at = base(state >> 1, now, self.credit.load(Relaxed)) + cost;
+            if full_at > now + capacity {
+                return None;
+            }
+            match self.state.compare_exchange_weak(state, full_at << 1, Relaxed, Relaxed) {
+                Ok(_) => return Some(full_at),
+                Err(changed) => state = changed,
+            }
+        }
+    }
+
+    /// `full_at`, and whether the fast path is closed.
+    pub(super) fn read(&self) -> (u64, bool) {
+        let state = self.state.load(Relaxed);
+        (state >> 1, state & CLOSED != 0)
+    }
+
+    // The rest is for the owner of the line's lock. Between `close` and `open` nobody else changes the word: the fast
+    // path's compare-exchange expects the bit to be unset.
+
+    /// Closes the fast path.
+    pub(super) fn close(&self) {
+        self.state.fetch_or(CLOSED, Relaxed);
+    }
+
+    /// Opens the fast path.
+    pub(super) fn open(&self) {
+        self.state.fetch_and(!CLOSED, Relaxed);
+    }
+
+    fn full_at(&self) -> u64 {
+        self.state.load(Relaxed) >> 1
+    }
+
+    fn set(&self, full_at: u64) {
+        self.state.store(full_at << 1 | CLOSED, Relaxed);
+    }
+
+    /// The turn of somebody behind `promised` units, its own included.
+    pub(super) fn turn(&self, now: u64, promised: u64, capacity: u64) -> u64 {
+        let base = base(self.full_at(), now, self.credit.load(Relaxed));
+        base.saturating_add(promised).saturating_sub(capacity).min(u64::MAX >> 2)
+    }
+
+    /// Whether `cost` is there for somebody who comes now; else the turn.
+    pub(super) fn decide(&self, now: u64, cost: u64, capacity: u64) -> Result<(), u64> {
+        let turn = self.turn(now, cost, capacity);
+        if turn <= now { Ok(()) } else { Err(turn) }
+    }
+
+    /// Takes what [`decide`](Word::decide) found to be there.
+    pub(super) fn advance(&self, now: u64, cost: u64) -> u64 {
+        let full_at = base(self.full_at(), now, self.credit.load(Relaxed)) + cost;
+        self.set(full_at);
+        full_at
+    }
+
+    /// Whether the turn of the first in the line has come; else the turn. A turn that came at most `lateness` ago
+    /// counts from then.
+    pub(super) fn decide_late(&self, now: u64, cost: u64, capacity: u64, lateness: u64) -> Result<(), u64> {
+        let turn = (self.full_at().max(now.saturating_sub(lateness)) + cost).saturating_sub(capacity);
+        if turn <= now { Ok(()) } else { Err(turn) }
+    }
+
+    /// Takes what [`decide_late`](Word::decide_late) found to be there.
+    pub(super) fn advance_late(&self, now: u64, cost: u64, lateness: u64) -> u64 {
+        let base = self.full_at().max(now.saturating_sub(lateness));
+        // Zero for a bucket that was not full: then nothing was lost.
+        self.credit.store(now.saturating_sub(base), Relaxed);
+        self.set(base + cost);
+        base + cost
+    }
+
+    /// Takes back a grant that left `full_at` behind it: all of it if it was the last one, else `rest`.
+    pub(super) fn undo(&self, full_at: u64, cost: u64, rest: u64) {
+        let current = self.full_at();
+        let undone = if current == full_at { cost } else { rest };
+        self.set(current.saturating_sub(undone));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Units are nanoseconds here and a token is 100 of them.
+    const TOKEN: u64 = 100;
+
+    #[test]
+    fn a_full_bucket_gives_its_capacity_and_then_the_rate() {
+        let word = Word::new();
+        let now = 1_000;
+        for _ in 0..3 {
+            assert!(word.take(now, TOKEN, 3 * TOKEN).is_some());
+        }
+        assert!(word.take(now + 99, TOKEN, 3 * TOKEN).is_none());
+        assert!(word.take(now + 100, TOKEN, 3 * TOKEN).is_some());
+        assert!(word.take(now + 100, TOKEN, 3 * TOKEN).is_none());
+        assert_eq!(word.turn(now + 100, TOKEN, 3 * TOKEN), now + 200);
+    }
+
+    #[test]
+    fn idle_time_earns_no_more_than_the_capacity() {
+        let word = Word::new();
+        let now = 1 << 60;
+        let taken = (0..10).filter(|_| word.take(now, TOKEN, 3 * TOKEN).is_some()).count();
+        assert_eq!(taken, 3);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_takes_nothing_away() {
+        let word = Word::new();
+        assert!(word.take(1_000, TOKEN, TOKEN).is_some());
+        assert!(word.take(0, TOKEN, TOKEN).is_none());
+        assert!(word.take(1_100, TOKEN, TOKEN).is_some());
+    }
+
+    #[test]
+    fn a_late_grant_counts_from_its_turn_and_leaves_its_lateness_as_credit() {
+        let word = Word::new();
+        assert!(word.take(1_000, TOKEN, TOKEN).is_some());
+        word.close();
+        assert_eq!(word.decide_late(1_099, TOKEN, TOKEN, 50), Err(1_100));
+        assert_eq!(word.decide_late(1_130, TOKEN, TOKEN, 50), Ok(()));
+        assert_eq!(word.advance_late(1_130, TOKEN, 50), 1_200);
+        word.open();
+        assert!(word.take(1_199, TOKEN, TOKEN).is_none());
+        // 30 late, within the credit of 30: the schedule holds.
+        assert_eq!(word.take(1_230, TOKEN, TOKEN), Some(1_300));
+        // 31 late: a pause, and a schedule that starts anew.
+        assert_eq!(word.take(1_331, TOKEN, TOKEN), Some(1_431));
+    }
+
+    #[test]
+    fn no_more_than_the_lateness_is_made_up() {
+        let word = Word::new();
+        assert!(word.take(1_000, TOKEN, TOKEN).is_some());
+        word.close();
+        // A runtime that stood still for ten tokens: one is granted, the schedule moves on by the rest.
+        assert_eq!(word.advance_late(2_000, TOKEN, 50), 2_050);
+        assert_eq!(word.decide_late(2_000, TOKEN, TOKEN, 50), Err(2_050));
+    }
+
+    #[test]
+    fn what_is_taken_back_is_exact_or_less() {
+        let word = Word::new();
+        let taken = word.take(1_000, TOKEN, 2 * TOKEN).unwrap();
+        word.close();
+        word.undo(taken, TOKEN, 0);
+        assert_eq!(word.full_at(), 1_000);
+        word.advance(1_000, TOKEN);
+        let second = word.advance(1_000, TOKEN);
+        word.undo(taken, TOKEN, 40);
+        assert_eq!(word.full_at(), second - 40);
+    }
+}

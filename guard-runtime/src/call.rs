@@ -1,0 +1,512 @@
+//! One call: all its attempts. The only place that puts the mechanisms together.
+//!
+//! ```text
+//! deadline = now + timeout
+//! for attempt in 1.. {
+//!     breaker open?          -> reject                                   (one load)
+//!     rate                   -> wait in the order of arrival; reject at once what cannot be served in time
+//!     breaker admits         (a probe's place when half-open); if it opened meanwhile the tokens go back
+//!     the body runs, at most attempt_timeout and never past the deadline
+//!     the outcome is judged and told to the breaker
+//!     success, permanent, failure -> return it
+//!     transient, throttled        -> if retries are left, the delay ends before the deadline, a server's delay is within
+//!                                    the cap and the breaker will let the retry through: pause holding nothing, again;
+//!                                    otherwise return it
+//! }
+//! ```
+//!
+//! `#[guarded]` writes this loop into the user's function, [`Policy::call`] writes it around a closure. A [`Call`] that is
+//! dropped while an attempt runs gives the probe's place back; for the breaker that says nothing, unless the body
+//! panicked or had been running for 5 s.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use guard_spec::{Retry, Settings, Statuses};
+use pin_project_lite::pin_project;
+
+use crate::breaker::{Change, Pass, Sign};
+use crate::bucket::{Entry, Refused, Turn};
+use crate::clock::{self, NANOS_PER_MS, Slot, Timer};
+use crate::counters::count;
+use crate::verdict::Judged;
+use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
+
+/// An attempt that the caller drops after it ran this long is a failure: the service hung.
+const ABANDONED: u64 = 5_000 * NANOS_PER_MS;
+
+/// One call under a policy.
+#[derive(Debug)]
+pub struct Call<'p> {
+    policy: &'p Policy,
+    /// What the call's site sets of retries and timeouts; it goes before what the policy says.
+    site: Option<&'static Settings>,
+    /// `u64::MAX` without a timeout.
+    deadline: u64,
+    /// When the running attempt was admitted.
+    since: u64,
+    /// Attempts that were admitted.
+    attempts: u32,
+    /// The last delay in ms, for decorrelated jitter.
+    delay_ms: u32,
+    running: Running,
+}
+
+/// Which attempt runs: none, or one with the generation in which the breaker let it through. One word, since every call
+/// writes it twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Running(u32);
+
+impl Running {
+    const NOTHING: Running = Running(u32::MAX);
+    /// Generations have 20 bits.
+    const WITHOUT_BREAKER: Running = Running(u32::MAX - 1);
+
+    fn pass(self) -> Option<Pass> {
+        (self.0 < Self::WITHOUT_BREAKER.0).then_some(Pass(self.0))
+    }
+}
+
+impl From<Option<Pass>> for Running {
+    fn from(pass: Option<Pass>) -> Running {
+        pass.map_or(Running::WITHOUT_BREAKER, |Pass(generation)| Running(generation))
+    }
+}
+
+/// What the guard says to an attempt that it did not let through at once.
+#[derive(Debug)]
+pub enum Admission<'c> {
+    /// Run it.
+    Admitted,
+    /// Do not.
+    Rejected(Rejected),
+    /// Not yet.
+    Waiting(Wait<'c>),
+}
+
+/// A wait for the turn of an attempt.
+#[must_use = "an attempt that does not wait for its turn has not been admitted"]
+pub struct Wait<'c>(Pin<Box<dyn Future<Output = Result<(), Rejected>> + Send + 'c>>);
+
+impl std::fmt::Debug for Wait<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Wait")
+    }
+}
+
+impl Future for Wait<'_> {
+    type Output = Result<(), Rejected>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+/// The pause before a retry. Holds nothing.
+#[derive(Debug)]
+#[must_use = "a retry without its pause hammers the service"]
+pub struct Pause {
+    until: u64,
+    timer: Option<Pin<Box<Timer>>>,
+}
+
+impl Future for Pause {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let until = self.until;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(Timer::at(until)));
+        timer.as_mut().poll_end(until, cx)
+    }
+}
+
+/// A timeout of the policy ended the attempt.
+#[derive(Clone, Copy, Debug)]
+pub struct TimedOut(());
+
+impl<'p> Call<'p> {
+    /// A call that begins now. What `site` sets of retries and timeouts goes before what the policy says.
+    #[inline]
+    pub fn new(policy: &'p Policy, site: Option<&'static Settings>) -> Call<'p> {
+        Call { policy, site, deadline: u64::MAX, since: 0, attempts: 0, delay_ms: 0, running: Running::NOTHING }
+    }
+
+    /// How many attempts were made.
+    #[inline]
+    pub fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    fn retry(&self) -> Option<&Retry> {
+        self.site.and_then(Settings::retry).or(self.policy.settings().retry())
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        self.site.and_then(Settings::call_timeout).or(self.policy.settings().call_timeout())
+    }
+
+    fn attempt_timeout(&self) -> Option<Duration> {
+        self.site.and_then(Settings::single_attempt_timeout).or(self.policy.settings().single_attempt_timeout())
+    }
+
+    // ---- before an attempt
+
+    /// Lets the next attempt through if nothing stands in its way: the good path. Otherwise nothing has happened, and
+    /// [`admit_slowly`](Call::admit_slowly) decides.
+    ///
+    /// The breaker is looked at once, before the tokens are taken: an attempt that slips through while another one trips
+    /// it is an attempt that was let through before.
+    #[inline]
+    pub fn admit(&mut self) -> bool {
+        self.admit_at(clock::now())
+    }
+
+    /// As [`admit`](Call::admit), for a call that has a timeout or may have one.
+    #[inline]
+    pub fn admit_timed(&mut self) -> bool {
+        let now = clock::now();
+        if self.attempts == 0 {
+            if let Some(timeout) = self.timeout() {
+                self.deadline = now.saturating_add(clock::nanos(timeout));
+            }
+        }
+        self.admit_at(now)
+    }
+
+    #[inline]
+    fn admit_at(&mut self, now: u64) -> bool {
+        let policy = self.policy;
+        let running = match &policy.breaker {
+            None => Running::WITHOUT_BREAKER,
+            Some(breaker) => match breaker.pass_if_closed() {
+                Some(Pass(generation)) => Running(generation),
+                None => return false,
+            },
+        };
+        if let Some(bucket) = &policy.bucket {
+            if bucket.take_now(1, now).is_none() {
+                return false;
+            }
+        }
+        self.since = now;
+        self.attempts = self.attempts.saturating_add(1);
+        self.running = running;
+        true
+    }
+
+    /// Lets the next attempt through, makes it wait, or rejects it.
+    #[cold]
+    #[inline(never)]
+    pub fn admit_slowly(&mut self) -> Admission<'_> {
+        let policy = self.policy;
+        let now = clock::now();
+        if let Some(open) = policy.breaker.as_ref().and_then(|breaker| breaker.check(now).err()) {
+            return Admission::Rejected(self.circuit_open(open.retry_after));
+        }
+        let Some(bucket) = &policy.bucket else {
+            return match self.admit_to_breaker(now) {
+                Ok(()) => Admission::Admitted,
+                Err(retry_after) => Admission::Rejected(self.circuit_open(retry_after)),
+            };
+        };
+        let latest = now.saturating_add(bucket.max_wait()).min(self.deadline);
+        match bucket.enter(1, now, latest) {
+            Err(refused) => Admission::Rejected(self.refused(refused)),
+            Ok(Entry::Turn(turn)) => Admission::Waiting(Wait(Box::pin(self.wait(turn, now)))),
+            Ok(Entry::Taken(taken)) => match self.admit_to_breaker(now) {
+                Ok(()) => Admission::Admitted,
+                Err(retry_after) => {
+                    bucket.give_back(taken, now);
+                    Admission::Rejected(self.circuit_open(retry_after))
+                }
+            },
+        }
+    }
+
+    /// The last step: the breaker's permit.
+    fn admit_to_breaker(&mut self, now: u64) -> Result<(), Duration> {
+        let pass = match &self.policy.breaker {
+            None => None,
+            Some(breaker) => {
+                let (pass, change) = breaker.admit(now).map_err(|open| open.retry_after)?;
+                self.changed(change);
+                Some(pass)
+            }
+        };
+        self.since = now;
+        self.attempts = self.attempts.saturating_add(1);
+        self.running = Running::from(pass);
+        Ok(())
+    }
+
+    async fn wait(&mut self, turn: Turn<'p>, since: u64) -> Result<(), Rejected> {
+        count(&self.policy.counters.waits);
+        let taken = match turn.await {
+            Ok(taken) => taken,
+            Err(refused) => return Err(self.refused(refused)),
+        };
+        let now = clock::now();
+        telemetry::waited(self.policy.policy_name(), Duration::from_nanos(now.saturating_sub(since)));
+        self.admit_to_breaker(now).map_err(|retry_after| {
+            if let Some(bucket) = &self.policy.bucket {
+                bucket.give_back(taken, now);
+            }
+            self.circuit_open(retry_after)
+        })
+    }
+
+    pub(crate) async fn admitted(&mut self) -> Result<(), Rejected> {
+        if self.admit_timed() {
+            return Ok(());
+        }
+        match self.admit_slowly() {
+            Admission::Admitted => Ok(()),
+            Admission::Rejected(rejected) => Err(rejected),
+            Admission::Waiting(wait) => wait.await,
+        }
+    }
+
+    // ---- the attempt
+
+    /// The attempt, ended by the timeouts of its site: the timer is part of the future.
+    #[inline]
+    pub fn timed<F: Future>(&self, body: F) -> Timed<F, Timer> {
+        Timed { body, limit: self.limit(), timer: None }
+    }
+
+    /// The attempt, ended by timeouts that the policy may have: the timer is made if it is needed.
+    #[inline]
+    pub fn maybe_timed<F: Future>(&self, body: F) -> Timed<F, Pin<Box<Timer>>> {
+        Timed { body, limit: self.limit(), timer: None }
+    }
+
+    /// When the attempt has to end; `u64::MAX` for never.
+    fn limit(&self) -> u64 {
+        let timeout = self.attempt_timeout().map_or(u64::MAX, clock::nanos);
+        self.since.saturating_add(timeout).min(self.deadline)
+    }
+
+    // ---- after an attempt
+
+    /// Tells the guard that an attempt worked, if that is what it says: the good path. Otherwise nothing has happened, and
+    /// [`settle`](Call::settle) decides.
+    #[inline]
+    pub fn succeeded(&mut self, judged: &Judged) -> bool {
+        if !judged.is_plain_success() || self.attempts > 1 {
+            return false;
+        }
+        if let (Some(breaker), Some(pass)) = (&self.policy.breaker, self.running.pass()) {
+            if !breaker.is_well() {
+                let change = breaker.settle(pass, Sign::Good, clock::now());
+                self.changed(change);
+            }
+        }
+        self.policy.counters.success();
+        self.running = Running::NOTHING;
+        true
+    }
+
+    /// Tells the guard what an attempt returned; if it is to be repeated, after which pause.
+    #[cold]
+    #[inline(never)]
+    pub fn settle(&mut self, judged: &Judged) -> Option<Pause> {
+        let statuses = self.retry().map_or(&Statuses::RETRIED, Retry::retried_statuses);
+        let verdict = judged.under(statuses);
+        let now = clock::now();
+        self.record(verdict, now);
+        self.plan_retry(verdict, now)
+    }
+
+    /// Tells the guard that a timeout ended the attempt.
+    ///
+    /// # Errors
+    /// When that ends the call.
+    #[cold]
+    #[inline(never)]
+    pub fn settle_timed_out(&mut self, timed_out: TimedOut) -> Result<Pause, Rejected> {
+        let now = self.record_timeout();
+        self.plan_retry(Verdict::TRANSIENT, now).ok_or_else(|| self.timed_out(timed_out))
+    }
+
+    /// Tells the guard that a timeout ended the only attempt.
+    #[cold]
+    #[inline(never)]
+    pub fn end_timed_out(&mut self, timed_out: TimedOut) -> Rejected {
+        self.record_timeout();
+        self.timed_out(timed_out)
+    }
+
+    fn record_timeout(&mut self) -> u64 {
+        let now = clock::now();
+        count(&self.policy.counters.timed_out);
+        self.record(Verdict::TRANSIENT, now);
+        now
+    }
+
+    /// Not counted as a rejection: the attempt ran and was counted.
+    fn timed_out(&self, _: TimedOut) -> Rejected {
+        let ended_by_call = self.limit() == self.deadline;
+        let after = if ended_by_call { self.timeout() } else { self.attempt_timeout() };
+        let policy = self.policy.policy_name().clone();
+        let rejected = Rejected::TimedOut { policy, after: after.unwrap_or_default() };
+        telemetry::rejected(&rejected);
+        rejected
+    }
+
+    /// Counts an outcome and tells it to the breaker.
+    fn record(&mut self, verdict: Verdict, now: u64) {
+        let counters = &self.policy.counters;
+        let sign = match verdict {
+            Verdict::Success => {
+                counters.success();
+                Sign::Good
+            }
+            Verdict::Permanent => {
+                count(&counters.permanent);
+                Sign::None
+            }
+            Verdict::Throttled { .. } => {
+                count(&counters.throttled);
+                Sign::None
+            }
+            Verdict::Failure | Verdict::Transient { .. } => {
+                count(&counters.failures);
+                Sign::Bad
+            }
+        };
+        self.end_attempt(sign, now);
+    }
+
+    fn end_attempt(&mut self, sign: Sign, now: u64) {
+        if self.attempts > 1 {
+            count(&self.policy.counters.retries);
+        }
+        if let (Some(breaker), Some(pass)) = (&self.policy.breaker, self.running.pass()) {
+            let change = breaker.settle(pass, sign, now);
+            self.changed(change);
+        }
+        self.running = Running::NOTHING;
+    }
+
+    /// A retry, if one is worth its while.
+    fn plan_retry(&mut self, verdict: Verdict, now: u64) -> Option<Pause> {
+        let retryable = matches!(verdict, Verdict::Transient { .. } | Verdict::Throttled { .. });
+        let retry = self.retry().copied().filter(|retry| retryable && self.attempts <= retry.max())?;
+        let last = u64::from(self.delay_ms) * NANOS_PER_MS;
+        let own = backoff::delay(&retry, self.attempts, last, random::uniform());
+        let delay = match verdict.retry_after().map(clock::nanos) {
+            // The server asks for more patience than this call has.
+            Some(asked) if asked > clock::nanos(retry.longest_delay()) => return None,
+            // "At once" from a server in trouble does not make every client hammer it.
+            Some(asked) => backoff::server_delay(&retry, asked, random::uniform()).max(own),
+            None => own,
+        };
+        let until = now.saturating_add(delay);
+        if until >= self.deadline {
+            return None;
+        }
+        if let Some(breaker) = &self.policy.breaker {
+            if breaker.check(until).is_err() {
+                return None;
+            }
+        }
+        self.delay_ms = u32::try_from(delay / NANOS_PER_MS).unwrap_or(u32::MAX);
+        telemetry::retry(self.policy.policy_name(), self.attempts, Duration::from_nanos(delay), verdict);
+        Some(Pause { until, timer: None })
+    }
+
+    // ---- rejections
+
+    #[cold]
+    fn refused(&self, refused: Refused) -> Rejected {
+        let policy = self.policy.policy_name().clone();
+        let (counter, rejected) = match refused {
+            Refused::NotYet { retry_after } => {
+                (&self.policy.counters.rate_limited, Rejected::RateLimited { policy, retry_after })
+            }
+            Refused::Never { cost, burst } => {
+                (&self.policy.counters.rejected_otherwise, Rejected::CostTooHigh { policy, cost, burst })
+            }
+        };
+        count(counter);
+        self.rejected(rejected)
+    }
+
+    #[cold]
+    fn circuit_open(&self, retry_after: Duration) -> Rejected {
+        count(&self.policy.counters.circuit_open);
+        self.rejected(Rejected::CircuitOpen { policy: self.policy.policy_name().clone(), retry_after })
+    }
+
+    fn rejected(&self, rejected: Rejected) -> Rejected {
+        if self.attempts > 0 {
+            count(&self.policy.counters.rejected_retries);
+        }
+        telemetry::rejected(&rejected);
+        rejected
+    }
+
+    fn changed(&self, change: Option<Change>) {
+        if let Some(change) = change {
+            telemetry::changed(self.policy.policy_name(), change);
+        }
+    }
+
+    /// The call was dropped while an attempt ran, or the attempt panicked.
+    #[cold]
+    #[inline(never)]
+    fn abandon(&mut self) {
+        let now = clock::now();
+        let hung = now.saturating_sub(self.since) >= ABANDONED;
+        let sign = if hung || std::thread::panicking() { Sign::Bad } else { Sign::None };
+        count(&self.policy.counters.abandoned);
+        self.end_attempt(sign, now);
+    }
+}
+
+impl Drop for Call<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.running != Running::NOTHING {
+            self.abandon();
+        }
+    }
+}
+
+pin_project! {
+    /// An attempt with an end: its timer is set when the body first has to wait.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    pub struct Timed<F, T> {
+        #[pin]
+        body: F,
+        // `u64::MAX` for none.
+        limit: u64,
+        #[pin]
+        timer: Option<T>,
+    }
+}
+
+impl<F: Future, T: Slot> Future for Timed<F, T> {
+    type Output = Result<F::Output, TimedOut>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(output) = this.body.poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        let limit = *this.limit;
+        if limit == u64::MAX {
+            return Poll::Pending;
+        }
+        if this.timer.is_none() {
+            this.timer.set(Some(T::at(limit)));
+        }
+        match this.timer.as_pin_mut().map(|timer| timer.poll_end(limit, cx)) {
+            Some(Poll::Ready(())) => Poll::Ready(Err(TimedOut(()))),
+            _ => Poll::Pending,
+        }
+    }
+}

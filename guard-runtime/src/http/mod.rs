@@ -1,0 +1,18 @@
+//! What HTTP servers say about waiting, and errors that carry it.
+//!
+//! | item | what |
+//! |---|---|
+//! | [`RetryAfter`] | the `Retry-After` header field: seconds or a date |
+//! | [`StatusError`] | a failing status and the wait that came with it; no URL, no header values |
+//! | [`ResponseExt::checked`] | turns a response with a failing status into a `StatusError` |
+//!
+//! Statuses, responses and [`StatusError`] are [`Classify`](crate::Classify): 429 is throttled, 500, 502, 503 and 504
+//! are transient, other 5xx are failures, other 4xx are permanent, the rest are successes. A policy's `statuses` replace
+//! that list of retried ones.
+
+mod date;
+mod retry_after;
+mod status;
+
+pub use retry_after::RetryAfter;
+pub use status::{ResponseExt, StatusError};

@@ -1,0 +1,252 @@
+//! Failing statuses as errors, and what statuses mean to the guard.
+
+use std::fmt;
+use std::time::Duration;
+
+use ::http::{HeaderMap, Response, StatusCode};
+use guard_spec::Statuses;
+
+use super::RetryAfter;
+use crate::{Classify, Verdict};
+
+/// A server answered with a failing status.
+///
+/// It keeps the status and how long the server asked to wait, and nothing else of the exchange: no URL, no header
+/// values and no body, so that it can be logged. It displays as `server answered 503 Service Unavailable`.
+///
+/// ```
+/// use std::time::Duration;
+/// use apiguard::{Classify, Verdict};
+/// use apiguard::http::StatusError;
+///
+/// let wait = Some(Duration::from_secs(30));
+/// let error = StatusError::new(http::StatusCode::TOO_MANY_REQUESTS, wait);
+/// assert_eq!(error.to_string(), "server answered 429 Too Many Requests");
+/// assert_eq!(error.classify(), Verdict::Throttled { retry_after: wait });
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct StatusError {
+    status: StatusCode,
+    retry_after: Option<Duration>,
+}
+
+impl StatusError {
+    /// A status, and how long the server asked to wait: for clients whose responses are not [`ResponseExt`].
+    #[must_use]
+    pub const fn new(status: StatusCode, retry_after: Option<Duration>) -> StatusError {
+        StatusError { status, retry_after }
+    }
+
+    /// A status, and the wait that its response's headers ask for, read as by [`RetryAfter::from_headers`].
+    #[must_use]
+    pub fn from_headers(status: StatusCode, headers: &HeaderMap) -> StatusError {
+        StatusError::new(status, RetryAfter::from_headers(headers))
+    }
+
+    /// The status.
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// How long the server asked to wait, counted from its answer: at most [`RetryAfter::LONGEST`] when it was read from
+    /// headers.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl fmt::Display for StatusError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "server answered {}", self.status.as_str())?;
+        match self.status.canonical_reason() {
+            Some(reason) => write!(f, " {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for StatusError {}
+
+/// Turns failing responses into errors.
+pub trait ResponseExt: Sized {
+    /// The response as it is, or a [`StatusError`] when its status says that it failed: 400 and above.
+    ///
+    /// The body of a failing response is dropped unread; look at the status first where the body matters.
+    ///
+    /// # Errors
+    ///
+    /// [`StatusError`] with the status and the wait that the server asked for.
+    ///
+    /// ```
+    /// use apiguard::http::ResponseExt;
+    ///
+    /// let response = http::Response::builder().status(503).header("retry-after", "2").body("try later");
+    /// let error = response.expect("a valid response").checked().expect_err("503 is a failing status");
+    /// assert_eq!(error.status(), 503);
+    /// assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(2)));
+    /// ```
+    fn checked(self) -> Result<Self, StatusError>;
+}
+
+impl<B> ResponseExt for Response<B> {
+    fn checked(self) -> Result<Self, StatusError> {
+        check(self.status(), self.headers())?;
+        Ok(self)
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl ResponseExt for ::reqwest::Response {
+    fn checked(self) -> Result<Self, StatusError> {
+        check(self.status(), self.headers())?;
+        Ok(self)
+    }
+}
+
+fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), StatusError> {
+    if failing(status) { Err(StatusError::from_headers(status, headers)) } else { Ok(()) }
+}
+
+/// Some servers answer beyond 599 (999 in the field): that is no success either.
+fn failing(status: StatusCode) -> bool {
+    status.as_u16() >= 400
+}
+
+fn verdict(status: StatusCode, retry_after: Option<Duration>) -> Verdict {
+    Verdict::of_status(status.as_u16(), retry_after, &Statuses::RETRIED)
+}
+
+/// The verdict on a whole response; a good one is not searched for a wait.
+fn answer(status: StatusCode, headers: &HeaderMap) -> Verdict {
+    verdict(status, if failing(status) { RetryAfter::from_headers(headers) } else { None })
+}
+
+impl Classify for StatusCode {
+    fn classify(&self) -> Verdict {
+        verdict(*self, None)
+    }
+
+    fn status(&self) -> Option<u16> {
+        Some(self.as_u16())
+    }
+}
+
+impl Classify for StatusError {
+    fn classify(&self) -> Verdict {
+        verdict(self.status, self.retry_after)
+    }
+
+    fn status(&self) -> Option<u16> {
+        Some(self.status.as_u16())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+}
+
+impl<B> Classify for Response<B> {
+    fn classify(&self) -> Verdict {
+        answer(self.status(), self.headers())
+    }
+
+    fn status(&self) -> Option<u16> {
+        Some(self.status().as_u16())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        RetryAfter::from_headers(self.headers())
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl Classify for ::reqwest::Response {
+    fn classify(&self) -> Verdict {
+        answer(self.status(), self.headers())
+    }
+
+    fn status(&self) -> Option<u16> {
+        Some(self.status().as_u16())
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        RetryAfter::from_headers(self.headers())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::verdict::Judged;
+
+    const WAIT: Option<Duration> = Some(Duration::from_secs(7));
+
+    fn response(status: u16) -> Response<&'static str> {
+        Response::builder().status(status).header("retry-after", "7").body("canary").unwrap()
+    }
+
+    #[test]
+    fn the_default_statuses_are_retried_and_no_others() {
+        for code in 100..1_000 {
+            let expected = match code {
+                429 => Verdict::Throttled { retry_after: WAIT },
+                500 | 502 | 503 | 504 => Verdict::Transient { retry_after: WAIT },
+                100..=399 => Verdict::Success,
+                400..=499 => Verdict::Permanent,
+                _ => Verdict::Failure,
+            };
+            let status = StatusCode::from_u16(code).unwrap();
+            assert_eq!(response(code).classify(), expected, "{code}");
+            assert_eq!(StatusError::new(status, WAIT).classify(), expected, "{code}");
+            assert_eq!(Classify::status(&response(code)), Some(code));
+            assert_eq!(Classify::status(&StatusError::new(status, WAIT)), Some(code));
+            assert_eq!(Classify::status(&status), Some(code));
+            assert_eq!(std::mem::discriminant(&status.classify()), std::mem::discriminant(&expected), "{code}");
+            assert_eq!(status.classify().retry_after(), None);
+        }
+    }
+
+    #[test]
+    fn a_policys_own_statuses_keep_the_servers_wait() {
+        // GitHub limits with 403, Azure answers 202 until a job is done.
+        let retried = Statuses::NONE.with(403).with(202);
+        for code in [403, 202] {
+            let judged = Judged::of(&response(code));
+            assert_eq!(judged.under(&retried), Verdict::Transient { retry_after: WAIT }, "{code}");
+        }
+        let error = response(403).checked().unwrap_err();
+        assert_eq!(Judged::of(&error).under(&retried), Verdict::Transient { retry_after: WAIT });
+        assert_eq!(Judged::of(&error).under(&Statuses::RETRIED), Verdict::Permanent);
+    }
+
+    #[test]
+    fn failing_statuses_become_errors_and_others_come_back_untouched() {
+        for code in 100..1_000 {
+            match response(code).checked() {
+                Ok(response) => {
+                    assert!(code < 400, "{code}");
+                    assert_eq!(*response.body(), "canary");
+                    assert_eq!(response.status(), code);
+                    assert_eq!(response.headers().len(), 1);
+                }
+                Err(error) => {
+                    assert!(code >= 400, "{code}");
+                    assert_eq!(error.status(), code);
+                    assert_eq!(error.retry_after(), WAIT);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_status_error_says_the_status_and_nothing_else() {
+        assert_eq!(StatusError::new(StatusCode::BAD_GATEWAY, WAIT).to_string(), "server answered 502 Bad Gateway");
+        let unknown = StatusCode::from_u16(599).unwrap();
+        assert_eq!(StatusError::new(unknown, None).to_string(), "server answered 599");
+        let response = Response::builder().status(503).header("retry-after", "canary").header("set-cookie", "canary");
+        let error = response.body("canary").unwrap().checked().unwrap_err();
+        assert_eq!(error.retry_after(), None);
+        assert!(!format!("{error} {error:?}").contains("canary"));
+    }
+}

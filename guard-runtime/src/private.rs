@@ -1,0 +1,205 @@
+//! What the macros write. Not for use by hand: it may change in any release.
+
+pub mod constant;
+
+pub use inventory;
+
+pub use crate::call::{Admission, Call};
+pub use crate::output::Guarded;
+pub use crate::policy::Policy;
+pub use crate::registry::Registration;
+pub use guard_spec::{Breaker, Field, Jitter, Rate, Ratio, Retry, Settings, Statuses};
+
+pub use core::future::Future;
+pub use core::option::Option::{self, None, Some};
+pub use core::result::Result::{self, Err, Ok};
+pub use core::time::Duration;
+pub use core::{concat, module_path};
+
+/// The choice of a verdict by the type of the outcome.
+///
+/// A trait for each line of the table in the module `verdict`, all with one method name. The compiler tries a receiver
+/// with fewer references first, and skips a trait that the type does not implement: the first line that fits wins, and
+/// no type has to opt in.
+pub mod judge {
+    use std::error::Error as StdError;
+
+    use crate::Classify;
+    use crate::verdict::{Judged, judge_chain};
+
+    #[derive(Debug)]
+    pub struct Good<'a, T>(pub &'a T);
+
+    pub trait GoodClassified {
+        fn judge(&self) -> Judged;
+    }
+
+    impl<T: Classify> GoodClassified for &Good<'_, T> {
+        fn judge(&self) -> Judged {
+            Judged::of(self.0)
+        }
+    }
+
+    pub trait GoodAnything {
+        fn judge(&self) -> Judged;
+    }
+
+    impl<T> GoodAnything for Good<'_, T> {
+        #[inline]
+        fn judge(&self) -> Judged {
+            Judged::SUCCESS
+        }
+    }
+
+    #[derive(Debug)]
+    pub struct Bad<'a, E>(pub &'a E);
+
+    pub trait BadClassified {
+        fn judge(&self) -> Judged;
+    }
+
+    impl<E: Classify> BadClassified for &&&&Bad<'_, E> {
+        fn judge(&self) -> Judged {
+            Judged::of(self.0)
+        }
+    }
+
+    pub trait BadBoxed {
+        fn judge(&self) -> Judged;
+    }
+
+    impl<E: AsRef<dyn StdError + Send + Sync>> BadBoxed for &&&Bad<'_, E> {
+        fn judge(&self) -> Judged {
+            judge_chain(self.0.as_ref())
+        }
+    }
+
+    pub trait BadBoxedLocal {
+        fn judge(&self) -> Judged;
+    }
+
+    impl<E: AsRef<dyn StdError>> BadBoxedLocal for &&Bad<'_, E> {
+        fn judge(&self) -> Judged {
+            judge_chain(self.0.as_ref())
+        }
+    }
+
+    pub trait BadError {
+        fn judge(&self) -> Judged;
+    }
+
+    impl<E: StdError + 'static> BadError for &Bad<'_, E> {
+        fn judge(&self) -> Judged {
+            judge_chain(self.0)
+        }
+    }
+
+    pub trait BadAnything {
+        fn judge(&self) -> Judged;
+    }
+
+    impl<E> BadAnything for Bad<'_, E> {
+        fn judge(&self) -> Judged {
+            Judged::UNKNOWN
+        }
+    }
+}
+
+/// An argument that a retried body gives away. (The name is read in errors about a `Vec` or an `Option` of what has no
+/// `Clone`: "required for `Vec<Order>` to implement `ClonedPerAttempt`".)
+#[diagnostic::on_unimplemented(
+    message = "a retried call gives `{Self}` away, and it cannot be cloned for the next attempt",
+    label = "each attempt needs its own",
+    note = "borrow it in the body (`&argument`), make its type `Clone`, or turn retries off with `retries = 0`"
+)]
+pub trait ClonedPerAttempt: Sized {
+    /// A clone for one attempt.
+    #[must_use]
+    fn for_attempt(&self) -> Self;
+}
+
+impl<T: Clone> ClonedPerAttempt for T {
+    #[inline]
+    fn for_attempt(&self) -> T {
+        self.clone()
+    }
+}
+
+/// A `self` that a retried body gives away: it cannot be made anew, so it has to be `Copy`.
+#[diagnostic::on_unimplemented(
+    message = "a retried call gives `self` away, and `{Self}` is not `Copy`",
+    label = "each attempt needs its own",
+    note = "take `&self`, clone it in the body (`self.clone()`), or turn retries off with `retries = 0`"
+)]
+pub trait SelfGivenAway {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Copy> SelfGivenAway for T {}
+
+/// Does nothing: the bound is the point.
+#[inline]
+pub const fn self_given_away<T: SelfGivenAway>(_: &T) {}
+
+/// Says what is wrong with one setting, if anything.
+///
+/// # Panics
+/// With that, in `const` evaluation: a compile error where the call stands.
+#[track_caller]
+pub const fn check(settings: &Settings, field: Field) {
+    settings.check(field);
+}
+
+/// A place that holds a policy: what stands behind `policy =`.
+#[diagnostic::on_unimplemented(
+    message = "`policy` needs a policy, and this is a `{Self}`",
+    label = "not a policy",
+    note = "write a place of type `Policy`, `&Policy` or `Arc<Policy>`, such as a static that `apiguard::policy!` declares"
+)]
+pub trait Place {
+    /// What a call holds on to: an `Arc` is cloned, so that the place is free while the call runs.
+    type Held<'a>: core::ops::Deref<Target = Policy>
+    where
+        Self: 'a;
+
+    /// Takes hold of the policy.
+    fn hold(&self) -> Self::Held<'_>;
+}
+
+#[diagnostic::do_not_recommend]
+impl Place for Policy {
+    type Held<'a> = &'a Policy;
+
+    #[inline]
+    fn hold(&self) -> &Policy {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl<'p> Place for &'p Policy {
+    type Held<'a>
+        = &'p Policy
+    where
+        Self: 'a;
+
+    #[inline]
+    fn hold(&self) -> &'p Policy {
+        self
+    }
+}
+
+#[diagnostic::do_not_recommend]
+impl Place for std::sync::Arc<Policy> {
+    type Held<'a> = std::sync::Arc<Policy>;
+
+    #[inline]
+    fn hold(&self) -> std::sync::Arc<Policy> {
+        std::sync::Arc::clone(self)
+    }
+}
+
+/// Drops an outcome that a retry replaces.
+#[cold]
+pub fn let_go<T>(outcome: Option<T>) {
+    drop(outcome);
+}

@@ -1,0 +1,141 @@
+//! Constants as values of settings: each function takes one type and gives it back, and says of any other what to write.
+//!
+//! What comes back is named by way of the trait: of a type that is not it the compiler then knows nothing more, and has
+//! nothing more to say.
+
+use core::time::Duration;
+
+use guard_spec::{Jitter, Rate, Statuses};
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `Rate`, found `{Self}`",
+    label = "not a `Rate`",
+    note = "write a text such as `\"100/s\"`, or a constant such as `const LIMIT: Rate = Rate::per_second(100)`"
+)]
+pub trait IsRate {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsRate for Rate {
+    type Value = Rate;
+}
+
+#[inline]
+pub const fn rate<T: IsRate<Value = T>>(value: T) -> <T as IsRate>::Value {
+    value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `u32`, found `{Self}`",
+    label = "not a `u32`",
+    note = "write a whole number such as `5`, or a constant of type `u32`"
+)]
+pub trait IsCount {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsCount for u32 {
+    type Value = u32;
+}
+
+#[inline]
+pub const fn count<T: IsCount<Value = T>>(value: T) -> <T as IsCount>::Value {
+    value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `Duration`, found `{Self}`",
+    label = "not a `Duration`",
+    note = "write a text such as `\"10s\"`, or a constant such as `const TIME: Duration = Duration::from_secs(10)`"
+)]
+pub trait IsDuration {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsDuration for Duration {
+    type Value = Duration;
+}
+
+#[inline]
+pub const fn duration<T: IsDuration<Value = T>>(value: T) -> <T as IsDuration>::Value {
+    value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected an `f64`, found `{Self}`",
+    label = "not an `f64`",
+    note = "write a number such as `2`, or a constant of type `f64`"
+)]
+pub trait IsFactor {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsFactor for f64 {
+    type Value = f64;
+}
+
+#[inline]
+pub const fn factor<T: IsFactor<Value = T>>(value: T) -> <T as IsFactor>::Value {
+    value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `Jitter`, found `{Self}`",
+    label = "not a `Jitter`",
+    note = "write `0.5`, `\"full\"`, `\"equal\"`, `\"decorrelated\"` or `\"none\"`, or a constant such as `Jitter::proportional(0.5)`"
+)]
+pub trait IsJitter {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsJitter for Jitter {
+    type Value = Jitter;
+}
+
+#[inline]
+pub const fn jitter<T: IsJitter<Value = T>>(value: T) -> <T as IsJitter>::Value {
+    value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected `Statuses`, found `{Self}`",
+    label = "not `Statuses`",
+    note = "write a list such as `[429, 502..=504]`, or a constant such as `Statuses::RETRIED.with(408)`"
+)]
+pub trait IsStatuses {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsStatuses for Statuses {
+    type Value = Statuses;
+}
+
+#[inline]
+pub const fn statuses<T: IsStatuses<Value = T>>(value: T) -> <T as IsStatuses>::Value {
+    value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `&'static str`, found `{Self}`",
+    label = "not a `&'static str`",
+    note = "write a text such as `\"stripe\"`, or a constant of type `&str`"
+)]
+pub trait IsName {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsName for &'static str {
+    type Value = &'static str;
+}
+
+#[inline]
+pub const fn name<T: IsName<Value = T>>(value: T) -> <T as IsName>::Value {
+    value
+}

@@ -1,0 +1,237 @@
+//! What an outcome means to the guard: retry it, count it against the service, slow down.
+//!
+//! The choice by type, for a function that returns `Result<T, E>`:
+//!
+//! | outcome | verdict |
+//! |---|---|
+//! | `Ok` of a type that is [`Classify`] (a response, a status) | its own |
+//! | any other `Ok` | `Success` |
+//! | `Err` of a type that is [`Classify`] | its own |
+//! | `Err` of another error type, boxed ones and `anyhow::Error` included | the first in its chain of sources that is known, else `Transient` |
+//! | any other `Err` | `Transient` |
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Error, Rejected};
+
+/// What an outcome means.
+///
+/// | verdict | retried | says of the service | slows the policy down |
+/// |---|---|---|---|
+/// | `Success` | no | it is well | no |
+/// | `Permanent` | no | nothing | no |
+/// | `Failure` | no | it failed | no |
+/// | `Transient` | yes | it failed | no |
+/// | `Throttled` | yes | nothing | yes |
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It worked.
+    Success,
+    /// The caller's fault: another attempt would fail the same way, and the service is well.
+    Permanent,
+    /// The service's fault, and not to be repeated.
+    Failure,
+    /// The service's fault, and may pass.
+    Transient {
+        /// How long the service asks to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The service works and asks for fewer requests.
+    Throttled {
+        /// How long the service asks to wait.
+        retry_after: Option<Duration>,
+    },
+}
+
+impl Verdict {
+    /// Transient, with no word from the service.
+    pub const TRANSIENT: Verdict = Verdict::Transient { retry_after: None };
+
+    /// What an HTTP status means when the statuses in `retried` are retried: 429 is throttled, others in the list are
+    /// transient, 5xx outside it are failures, 4xx are permanent, the rest are successes.
+    pub fn of_status(status: u16, retry_after: Option<Duration>, retried: &guard_spec::Statuses) -> Verdict {
+        match (status, retried.contains(status)) {
+            (429, true) => Verdict::Throttled { retry_after },
+            (_, true) => Verdict::Transient { retry_after },
+            (500.., false) => Verdict::Failure,
+            (400..500, false) => Verdict::Permanent,
+            (..400, false) => Verdict::Success,
+        }
+    }
+
+    /// How long the service asks to wait.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Verdict::Transient { retry_after } | Verdict::Throttled { retry_after } => *retry_after,
+            Verdict::Success | Verdict::Permanent | Verdict::Failure => None,
+        }
+    }
+}
+
+/// A type that knows what it means to the guard.
+///
+/// ```
+/// use apiguard::{Classify, Verdict};
+///
+/// enum PayError { Declined, Busy }
+///
+/// impl Classify for PayError {
+///     fn classify(&self) -> Verdict {
+///         match self {
+///             PayError::Declined => Verdict::Permanent,
+///             PayError::Busy => Verdict::TRANSIENT,
+///         }
+///     }
+/// }
+/// ```
+pub trait Classify {
+    /// What this outcome means.
+    fn classify(&self) -> Verdict;
+
+    /// The HTTP status, when this is an HTTP server's answer: then the policy's `statuses` decide instead of
+    /// [`classify`](Classify::classify), with the wait of [`retry_after`](Classify::retry_after).
+    fn status(&self) -> Option<u16> {
+        None
+    }
+
+    /// How long the service asks to wait, whatever the verdict: a policy's `statuses` can retry what is permanent
+    /// elsewhere. That of the verdict unless overridden; used only beside a [`status`](Classify::status).
+    fn retry_after(&self) -> Option<Duration> {
+        self.classify().retry_after()
+    }
+}
+
+impl<T: Classify + ?Sized> Classify for &T {
+    fn classify(&self) -> Verdict {
+        T::classify(self)
+    }
+
+    fn status(&self) -> Option<u16> {
+        T::status(self)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        T::retry_after(self)
+    }
+}
+
+/// A rejection by an inner guard is permanent to an outer one, so that nested guards do not multiply their attempts.
+impl Classify for Rejected {
+    fn classify(&self) -> Verdict {
+        Verdict::Permanent
+    }
+}
+
+/// An inner guard's failed call was retried there and is not retried again; it counts against the service.
+impl<E> Classify for Error<E> {
+    fn classify(&self) -> Verdict {
+        match self {
+            Error::Rejected(rejected) => rejected.classify(),
+            Error::Call { .. } => Verdict::Failure,
+        }
+    }
+}
+
+/// Errors of the connection are transient; what the local machine refuses is permanent.
+impl Classify for io::Error {
+    fn classify(&self) -> Verdict {
+        use io::ErrorKind as Kind;
+        match self.kind() {
+            Kind::NotFound
+            | Kind::PermissionDenied
+            | Kind::AlreadyExists
+            | Kind::InvalidInput
+            | Kind::Unsupported
+            | Kind::AddrInUse
+            | Kind::AddrNotAvailable
+            | Kind::OutOfMemory => Verdict::Permanent,
+            _ => Verdict::TRANSIENT,
+        }
+    }
+}
+
+/// What a classified outcome said: its verdict, and its status when `statuses` decide instead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    pub(crate) verdict: Verdict,
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Judged {
+    pub(crate) const SUCCESS: Judged = Judged::by(Verdict::Success);
+    pub(crate) const UNKNOWN: Judged = Judged::by(Verdict::TRANSIENT);
+
+    /// Whatever the policy's statuses are.
+    pub(crate) const fn by(verdict: Verdict) -> Judged {
+        Judged { verdict, status: None, retry_after: None }
+    }
+
+    /// A success whatever the policy's statuses are.
+    #[inline]
+    pub(crate) fn is_plain_success(&self) -> bool {
+        matches!((self.verdict, self.status), (Verdict::Success, None))
+    }
+
+    pub(crate) fn of<T: Classify + ?Sized>(outcome: &T) -> Judged {
+        let status = outcome.status();
+        Judged { verdict: outcome.classify(), status, retry_after: status.and_then(|_| outcome.retry_after()) }
+    }
+
+    /// The verdict under a policy's list of retried statuses.
+    pub(crate) fn under(self, retried: &guard_spec::Statuses) -> Verdict {
+        match self.status {
+            Some(status) => Verdict::of_status(status, self.retry_after, retried),
+            None => self.verdict,
+        }
+    }
+}
+
+/// The longest chain of sources that is walked: a chain can be a ring.
+const DEEPEST: usize = 64;
+
+/// The first known error in a chain of sources.
+pub(crate) fn judge_chain(error: &(dyn StdError + 'static)) -> Judged {
+    let mut next = Some(error);
+    for _ in 0..DEEPEST {
+        let Some(error) = next else { break };
+        if let Some(judged) = judge_one(error) {
+            return judged;
+        }
+        next = error.source();
+    }
+    Judged::UNKNOWN
+}
+
+fn judge_one(error: &(dyn StdError + 'static)) -> Option<Judged> {
+    if let Some(judged) = known::<Rejected>(error) {
+        return Some(judged);
+    }
+    #[cfg(feature = "reqwest")]
+    if let Some(judged) = known::<crate::reqwest::Error>(error).or_else(|| known::<::reqwest::Error>(error)) {
+        return Some(judged);
+    }
+    #[cfg(feature = "http")]
+    if let Some(judged) = known::<crate::http::StatusError>(error) {
+        return Some(judged);
+    }
+    match error.downcast_ref::<io::Error>().map(|io| (io.kind(), io.get_ref())) {
+        // It only carries another error, which its `source` would skip.
+        Some((io::ErrorKind::Other, Some(inner))) => judge_one(inner),
+        _ => known::<io::Error>(error),
+    }
+}
+
+/// The judgement of `error` if it is a `T`, or a `T` behind a pointer: the `source` of a `Box` or an `Arc` is that of
+/// what it holds, so a walk does not come to the `T` itself.
+fn known<T: Classify + StdError + 'static>(error: &(dyn StdError + 'static)) -> Option<Judged> {
+    let error = error
+        .downcast_ref::<T>()
+        .or_else(|| error.downcast_ref::<Box<T>>().map(AsRef::as_ref))
+        .or_else(|| error.downcast_ref::<Arc<T>>().map(AsRef::as_ref))?;
+    Some(Judged::of(error))
+}
