@@ -1,1 +1,133 @@
+//! `#[guarded]` and `policy!` of the crate `apiguard`.
+//!
+//! Three steps: `parse` reads the settings with their spans, `check` finds what is wrong with them, `expand` writes the
+//! function. `keys` is the table of settings, `arguments` tells what a body gives away.
 
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod check;
+mod diag;
+mod expand;
+mod function;
+mod keys;
+mod parse;
+mod policy;
+mod settings;
+
+use proc_macro::TokenStream;
+
+/// Guards an async function: a rate limit, retries, a circuit breaker and timeouts around its body.
+///
+/// ```
+/// use apiguard::{Error, guarded};
+///
+/// #[guarded(rate = "100/s", retries = 3, breaker = 5, timeout = "10s")]
+/// async fn lookup(id: u32) -> Result<String, Error<std::io::Error>> {
+///     Ok(format!("user {id}"))
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// assert_eq!(lookup(7).await.unwrap(), "user 7");
+/// # }
+/// ```
+///
+/// # Settings
+///
+/// | setting | forms | meaning | default |
+/// |---|---|---|---|
+/// | `name` | `"stripe.charges"` | the policy's name in the registry and in events | `module::function` |
+/// | `policy` | `STRIPE`, `self.policy` | use this policy: a place of type `Policy`, `&Policy` or `Arc<Policy>`. Its limits and breaker are shared; only `retries`, `timeout` and `attempt_timeout` may be set beside it | a policy of its own |
+/// | `rate` | `"100/s"`, `rate("100/s", burst = 20, max_wait = "2s")` | token bucket: never more than `burst + rate x t` attempts in any time `t` (timers that are late, by at most 2 ms, are made up for); a call waits its turn in the order of arrival, at most `max_wait` | none; `burst = 1`, `max_wait = "30s"` |
+/// | `retries` | `3`, `retries(3, base = "1s", factor = 2, cap = "60s", jitter = 0.5, statuses = [429, 500, 502..=504])` | attempts after the first. Delay n, from 1: `min(cap, base x factor^(n-1) x (1 + random x jitter))`; `jitter` may be `"full"`, `"equal"`, `"decorrelated"` or `"none"` | none; as shown |
+/// | `breaker` | `5`, `breaker(failures = 5, recovery = "60s", successes = 2, probes = 1)` | opens after that many failed attempts in a row, for `recovery`; then `probes` attempts at a time, and `successes` good ones close it | none; as shown |
+/// | `timeout` | `"10s"` | bounds the whole call, waits and retries included | none |
+/// | `attempt_timeout` | `"2s"` | bounds one attempt | none |
+/// | `clone` | `clone(order)` | arguments to clone for each attempt where the body's tokens do not show that it gives them away | by use |
+/// | `crate` | `crate = my::apiguard` | where apiguard is, when it was renamed | `::apiguard` |
+///
+/// Durations are whole numbers with units: `250ms`, `2s`, `1m30s`, `1h`, `1d`. Rates are `N/s`, `N/m`, `N/h`, `N/d`, or `N`
+/// per any duration: `5/250ms`. Values may be constants instead: `rate = LIMIT` with `const LIMIT: Rate`, `retries = N`,
+/// `timeout = T` with `const T: Duration`; a constant out of range is a compile error, too.
+///
+/// # What it guards
+///
+/// Async functions and methods that return `Result<T, E>` with `E: From<apiguard::Rejected>`, or
+/// `Result<T, apiguard::Error<E>>` for any `E`; the body is then written as if it returned `Result<T, E>`.
+///
+/// With retries the body may run again: what it borrows is borrowed again, an argument that it gives away by name is cloned
+/// at the start of each attempt and must be `Clone`, a `mut` argument starts each attempt with its original value. Without
+/// retries nothing is cloned and everything may be moved.
+///
+/// # Errors
+///
+/// The function returns the last attempt's outcome as it is, or a `Rejected` when the guard did not run the body or gave up
+/// on it.
+///
+/// # Cancel safety
+///
+/// Dropping the future at any point gives back what it holds: a place among the waiters, a token whose attempt has not
+/// begun, a probe's place.
+#[proc_macro_attribute]
+pub fn guarded(settings: TokenStream, item: TokenStream) -> TokenStream {
+    guard(settings.into(), item.into()).into()
+}
+
+fn guard(settings: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> proc_macro2::TokenStream {
+    let mut diag = diag::Diagnostics::default();
+    if settings.is_empty() {
+        diag.error(
+            proc_macro2::Span::call_site(),
+            "`#[guarded]` without settings guards nothing; write for example `#[guarded(rate = \"100/s\", retries = 3, breaker = 5)]`",
+        );
+    }
+    let draft = parse::attribute(settings, &mut diag);
+    check::check(&draft, check::Place::Function, &mut diag);
+    match syn::parse2::<function::Function>(item.clone()) {
+        Ok(mut function) => {
+            let is_guardable = function.check(&mut diag);
+            check::check_clone(&draft, &function, &mut diag);
+            if diag.is_empty() {
+                return expand::function(&draft, function);
+            }
+            if is_guardable {
+                // The body is written for the guard (`?` converts to the `E` of `Error<E>`): it stays in one that does nothing.
+                let mut tokens =
+                    expand::function(&parse::Draft { krate: draft.krate, ..parse::Draft::default() }, function);
+                tokens.extend(diag.into_tokens());
+                return tokens;
+            }
+        }
+        Err(error) => diag.add(error),
+    }
+    // The item stays as it was typed, so that nothing else in the file breaks.
+    let mut tokens = item;
+    tokens.extend(diag.into_tokens());
+    tokens
+}
+
+/// Declares policies that several functions share: statics that are listed in the registry.
+///
+/// ```
+/// use apiguard::{Error, guarded};
+///
+/// apiguard::policy! {
+///     /// What the vendor publishes.
+///     pub static STRIPE = (rate("100/s", burst = 20), breaker = 5, name = "stripe");
+/// }
+///
+/// #[guarded(policy = STRIPE, retries = 3)]
+/// async fn charge(cents: u32) -> Result<u32, Error<std::io::Error>> {
+///     Ok(cents)
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// charge(5).await.unwrap();
+/// assert_eq!(STRIPE.snapshot().calls, 1);
+/// # }
+/// ```
+///
+/// The settings are those of `#[guarded]` except `policy` and `clone`; the default name is `module::NAME`.
+#[proc_macro]
+pub fn policy(policies: TokenStream) -> TokenStream {
+    policy::policies(policies.into()).into()
+}

@@ -1,0 +1,207 @@
+//! Which arguments a retried body gives away, told from its tokens.
+//!
+//! A retried body may run again: what it only borrows is borrowed again, what it gives away by name is cloned for each
+//! attempt. Types are not known here, so the rule is one of tokens, and where it errs it errs towards a clone, which
+//! costs a `Clone` bound, never a wrong run.
+
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+
+/// Macros that borrow what they are given.
+const BORROWING: &[&str] = &[
+    "print",
+    "println",
+    "eprint",
+    "eprintln",
+    "format",
+    "format_args",
+    "write",
+    "writeln",
+    "panic",
+    "unreachable",
+    "todo",
+    "unimplemented",
+    "assert",
+    "assert_eq",
+    "assert_ne",
+    "debug_assert",
+    "debug_assert_eq",
+    "debug_assert_ne",
+    "matches",
+    "trace",
+    "debug",
+    "info",
+    "warn",
+    "error",
+    "event",
+    "span",
+];
+
+/// Whether the tokens give the value of this name away.
+pub(crate) fn given_away(body: &TokenStream, name: &Ident) -> bool {
+    scan(body.clone(), &name.unraw().to_string(), false)
+}
+
+fn scan(tokens: TokenStream, name: &str, in_borrowing_macro: bool) -> bool {
+    let tokens: Vec<TokenTree> = tokens.into_iter().collect();
+    // `let name = …;` makes another variable of the name, from the next statement on.
+    let mut shadowed_from_semicolon = false;
+    for (index, token) in tokens.iter().enumerate() {
+        match token {
+            TokenTree::Group(group) => {
+                let borrowing = macro_name(&tokens, index)
+                    .map_or(in_borrowing_macro && group.delimiter() == Delimiter::None, |name| {
+                        BORROWING.contains(&name.as_str())
+                    });
+                if scan(group.stream(), name, borrowing) {
+                    return true;
+                }
+            }
+            TokenTree::Ident(ident) if ident.unraw() == name => {
+                if is_let_binding(&tokens, index) {
+                    shadowed_from_semicolon = true;
+                } else if !(borrows(&tokens, index) || in_borrowing_macro && is_whole_argument(&tokens, index)) {
+                    return true;
+                }
+            }
+            TokenTree::Punct(punct) if punct.as_char() == ';' && shadowed_from_semicolon => return false,
+            _ => {}
+        }
+    }
+    false
+}
+
+/// The name of the macro whose arguments the group at `index` is.
+fn macro_name(tokens: &[TokenTree], index: usize) -> Option<String> {
+    let (TokenTree::Ident(name), true) = (tokens.get(index.checked_sub(2)?)?, is_punct(tokens.get(index - 1), '!'))
+    else {
+        return None;
+    };
+    Some(name.to_string())
+}
+
+fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
+    matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == wanted)
+}
+
+fn is_ident(token: Option<&TokenTree>, wanted: &[&str]) -> bool {
+    matches!(token, Some(TokenTree::Ident(ident)) if wanted.contains(&ident.to_string().as_str()))
+}
+
+fn at(tokens: &[TokenTree], index: usize, back: usize) -> Option<&TokenTree> {
+    index.checked_sub(back).and_then(|index| tokens.get(index))
+}
+
+fn is_let_binding(tokens: &[TokenTree], index: usize) -> bool {
+    is_ident(at(tokens, index, 1), &["let"])
+        || is_ident(at(tokens, index, 1), &["mut"]) && is_ident(at(tokens, index, 2), &["let"])
+}
+
+fn is_whole_argument(tokens: &[TokenTree], index: usize) -> bool {
+    let before = at(tokens, index, 1);
+    let after = tokens.get(index + 1);
+    let separator =
+        |token| is_punct(token, ',') || is_punct(token, '=') || is_punct(token, '%') || is_punct(token, '?');
+    (before.is_none() || separator(before)) && (after.is_none() || separator(after))
+}
+
+/// Whether the name at `index` is borrowed, or is no use of the argument at all.
+fn borrows(tokens: &[TokenTree], index: usize) -> bool {
+    let (before, before_that) = (at(tokens, index, 1), at(tokens, index, 2));
+    let (after, after_that) = (tokens.get(index + 1), tokens.get(index + 2));
+
+    // `other.name` and `path::name`, but not the range `0..name`; `'name` of a label; `*name`.
+    let is_member = is_punct(before, '.') && !is_punct(before_that, '.');
+    let is_path =
+        is_punct(before, ':') && is_punct(before_that, ':') || is_punct(after, ':') && is_punct(after_that, ':');
+    if is_member || is_path || is_punct(before, '\'') || is_punct(before, '*') {
+        return true;
+    }
+    // `&name` and `&mut name`, but not `a && name`.
+    let is_reference = is_punct(before, '&') && !is_punct(before_that, '&')
+        || is_ident(before, &["mut"]) && is_punct(before_that, '&');
+    if is_reference {
+        // A method of it may still take it: `&name.into_x()`.
+        return !(is_punct(after, '.') && takes(after_that));
+    }
+    match after {
+        // `name.method()` and `name.field`, unless by convention the method takes it; the range `name..` uses a number.
+        Some(TokenTree::Punct(punct)) if punct.as_char() == '.' => !takes(after_that),
+        // `name: value` in a struct literal names a field; `name = …` assigns; `name == other`, `name < other` compare,
+        // `name != other` too, and `name!` is a macro.
+        Some(TokenTree::Punct(punct)) if matches!(punct.as_char(), ':' | '=' | '<' | '>' | '!') => true,
+        // `name(…)` calls it, `name[…]` indexes it.
+        Some(TokenTree::Group(group)) => matches!(group.delimiter(), Delimiter::Parenthesis | Delimiter::Bracket),
+        Some(TokenTree::Ident(ident)) => ident == "as",
+        _ => false,
+    }
+}
+
+/// Whether a method or `.await` takes the value, by its name.
+fn takes(method: Option<&TokenTree>) -> bool {
+    matches!(method, Some(TokenTree::Ident(ident)) if ident == "await" || ident.to_string().starts_with("into_"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(body: &str) -> bool {
+        given_away(&body.parse().unwrap(), &Ident::new("order", proc_macro2::Span::call_site()))
+    }
+
+    #[test]
+    fn what_is_only_borrowed_is_not_given_away() {
+        for body in [
+            "send(&order).await",
+            "send(&mut order)",
+            "order.id()",
+            "order.items.len() + 1",
+            "order[0]",
+            "order(1).await",
+            "this.order",
+            "this.order()",
+            "order::new()",
+            "module::order",
+            "Order { order: &order }",
+            "println!(\"{}\", order)",
+            "tracing::info!(order, id = order.id, ?order, \"sent\")",
+            "format!(\"{order}\")",
+            "order as u64",
+            "order == other || order != third || order < fourth",
+            "'order: loop { break 'order }",
+            "*order",
+            "let order = order.id(); send(order)",
+            "let mut order = &order; send(order)",
+            "f(|x| x + order.total())",
+        ] {
+            assert!(!given(body), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_passed_on_by_name_is_given_away() {
+        for body in [
+            "send(order).await",
+            "client.send(id, order)",
+            "vec![order]",
+            "order",
+            "Ok(order)",
+            "let moved = order; send(&moved)",
+            "Order { order }",
+            "Order { ..order }",
+            "order.into_bytes()",
+            "order.await",
+            "order?",
+            "return order;",
+            "0..order",
+            "for item in order { item.go() }",
+            "async move { take(order) }",
+            "other(|| { drop(order) })",
+            "a && order",
+            "dbg!(order)",
+        ] {
+            assert!(given(body), "{body}");
+        }
+    }
+}

@@ -1,0 +1,629 @@
+//! Tokens -> settings with spans. Every mistake is noted and parsing goes on at the next comma.
+
+use std::time::Duration;
+
+use guard_spec::{Jitter, Rate, Ratio, Statuses, parse as text};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Expr, ExprLit, Lit, Token};
+
+use crate::diag::Diagnostics;
+use crate::keys::{self, Key};
+
+/// A value and where it stands: read here when it is a literal, left to `const` evaluation when it is an expression.
+pub(crate) enum Value<T> {
+    Known(T, Literal),
+    Const(Expr),
+}
+
+/// A literal as it was typed.
+pub(crate) struct Literal {
+    pub(crate) tokens: TokenStream,
+    pub(crate) text: String,
+}
+
+impl<T: Copy> Value<T> {
+    pub(crate) fn known(&self) -> Option<T> {
+        match self {
+            Value::Known(value, _) => Some(*value),
+            Value::Const(_) => None,
+        }
+    }
+}
+
+impl<T> Value<T> {
+    pub(crate) fn is_const(&self) -> bool {
+        matches!(self, Value::Const(_))
+    }
+}
+
+/// What the attribute says.
+#[derive(Default)]
+pub(crate) struct Draft {
+    pub(crate) name: Option<Expr>,
+    pub(crate) policy: Option<Expr>,
+    pub(crate) rate: Option<RateDraft>,
+    pub(crate) breaker: Option<BreakerDraft>,
+    pub(crate) retries: Option<RetryDraft>,
+    pub(crate) timeout: Option<Value<Duration>>,
+    pub(crate) attempt_timeout: Option<Value<Duration>>,
+    pub(crate) clone: Vec<Ident>,
+    pub(crate) krate: Option<syn::Path>,
+    /// The keys that were given, in order.
+    pub(crate) keys: Vec<(&'static Key, Span)>,
+}
+
+pub(crate) struct RateDraft {
+    pub(crate) rate: Value<Rate>,
+    pub(crate) burst: Option<Value<u32>>,
+    pub(crate) max_wait: Option<Value<Duration>>,
+}
+
+pub(crate) struct BreakerDraft {
+    pub(crate) failures: Value<u32>,
+    pub(crate) recovery: Option<Value<Duration>>,
+    pub(crate) successes: Option<Value<u32>>,
+    pub(crate) probes: Option<Value<u32>>,
+}
+
+pub(crate) struct RetryDraft {
+    pub(crate) max: Value<u32>,
+    pub(crate) base: Option<Value<Duration>>,
+    pub(crate) factor: Option<Value<Ratio>>,
+    pub(crate) cap: Option<Value<Duration>>,
+    pub(crate) jitter: Option<Value<Jitter>>,
+    pub(crate) statuses: Option<Value<Statuses>>,
+    /// The keys inside the parentheses.
+    pub(crate) inner: Vec<Ident>,
+}
+
+/// What the parentheses of a setting hold.
+struct Parts {
+    first: Option<Expr>,
+    named: Vec<(Ident, Expr)>,
+    /// Whether all of it could be read; otherwise what seems to be missing may be what could not.
+    is_whole: bool,
+}
+
+/// One item between commas.
+enum Item {
+    /// `key = value`, `key(…)`, or `key` alone.
+    Named(Ident, Body),
+    /// A value without a key.
+    Bare(Expr),
+    /// What cannot be read; it is reported already.
+    Broken,
+}
+
+enum Body {
+    Nothing,
+    Value(Expr),
+    Path(syn::Path),
+    Group(Group),
+}
+
+pub(crate) fn attribute(tokens: TokenStream, diag: &mut Diagnostics) -> Draft {
+    let mut draft = Draft::default();
+    for item in items(tokens, diag) {
+        match item {
+            Item::Named(name, body) => setting(&mut draft, &name, body, diag),
+            Item::Broken => {}
+            Item::Bare(Expr::Assign(assign)) => diag.error_at(
+                &assign.left,
+                format!("`{}` is not the name of a setting; write one such as `rate = \"100/s\"`", typed(&assign.left)),
+            ),
+            Item::Bare(value) => {
+                diag.error_at(value, "expected a setting such as `rate = \"100/s\"`, found a value without a name");
+            }
+        }
+    }
+    draft
+}
+
+fn setting(draft: &mut Draft, name: &Ident, body: Body, diag: &mut Diagnostics) {
+    let text = name.unraw().to_string();
+    let Some(key) = keys::find(&text) else {
+        return diag.error(name.span(), keys::unknown(&text));
+    };
+    if draft.keys.iter().any(|(given, _)| given.name == key.name) {
+        return diag.error(name.span(), format!("`{text}` is set twice; remove one"));
+    }
+    draft.keys.push((key, name.span()));
+    let mut fields = Fields { key, name, diag };
+    match key.name {
+        "name" => draft.name = fields.value(body).filter(|value| fields.is_name(value)),
+        "policy" => draft.policy = fields.value(body).filter(|value| fields.is_policy(value)),
+        "rate" => draft.rate = fields.rate(body),
+        "breaker" => draft.breaker = fields.breaker(body),
+        "retries" => draft.retries = fields.retries(body),
+        "timeout" => draft.timeout = fields.value(body).and_then(|value| fields.duration("timeout", value)),
+        "attempt_timeout" => {
+            draft.attempt_timeout = fields.value(body).and_then(|value| fields.duration("attempt_timeout", value));
+        }
+        "clone" => draft.clone = fields.names(body),
+        _ => match body {
+            Body::Path(path) => draft.krate = Some(path),
+            body => drop(fields.value(body)),
+        },
+    }
+}
+
+/// Reads the value of one key.
+struct Fields<'a> {
+    key: &'static Key,
+    name: &'a Ident,
+    diag: &'a mut Diagnostics,
+}
+
+impl Fields<'_> {
+    fn wrong_form(&mut self) {
+        self.diag.error(self.name.span(), format!("`{}` needs a value; write `{}`", self.key.name, self.key.form));
+    }
+
+    /// The value of `key = value`.
+    fn value(&mut self, body: Body) -> Option<Expr> {
+        match body {
+            Body::Value(value) => return Some(value),
+            Body::Group(group) if !group.stream().is_empty() => {
+                let example = match syn::parse2::<Expr>(group.stream()) {
+                    Ok(value) => format!("{} = {}", self.key.name, typed(&value)),
+                    Err(_) => self.key.form.into(),
+                };
+                self.diag.error(group.span(), format!("`{}` takes no parentheses; write `{example}`", self.key.name));
+            }
+            _ => self.wrong_form(),
+        }
+        None
+    }
+
+    /// The parts of `key = value` or `key(value, inner = value, …)`: the first value, and the named ones.
+    fn parts(&mut self, body: Body) -> Option<Parts> {
+        let group = match body {
+            Body::Value(value) => return Some(Parts { first: Some(value), named: Vec::new(), is_whole: true }),
+            Body::Group(group) => group,
+            Body::Nothing | Body::Path(_) => {
+                self.wrong_form();
+                return None;
+            }
+        };
+        if group.stream().is_empty() {
+            self.wrong_form();
+            return None;
+        }
+        let mut parts = Parts { first: None, named: Vec::new(), is_whole: true };
+        for (index, item) in items(group.stream(), self.diag).into_iter().enumerate() {
+            match item {
+                Item::Bare(value) if index == 0 => parts.first = Some(value),
+                Item::Bare(value) => {
+                    let forms: Vec<_> = self.key.inner.iter().map(|inner| format!("`{}`", inner.form)).collect();
+                    self.diag.error_at(
+                        value,
+                        format!("expected a setting of `{}` with its name: {}", self.key.name, forms.join(", ")),
+                    );
+                }
+                Item::Named(name, body) => {
+                    let text = name.to_string();
+                    let Some(inner) = self.key.find_inner(&text) else {
+                        match body {
+                            // A name alone is a constant in the first place.
+                            Body::Nothing if index == 0 => parts.first = syn::parse2(name.into_token_stream()).ok(),
+                            _ if text == self.key.name => {
+                                self.diag.error(name.span(), format!("`{text}` is set twice; remove one"));
+                            }
+                            _ => {
+                                parts.is_whole = false;
+                                self.diag.error(name.span(), keys::unknown_inner(self.key, &text));
+                            }
+                        }
+                        continue;
+                    };
+                    if parts.named.iter().any(|(given, _)| *given == name) {
+                        self.diag.error(name.span(), format!("`{text}` is set twice; remove one"));
+                    } else if let Body::Value(value) = body {
+                        parts.named.push((name, value));
+                    } else {
+                        parts.is_whole = false;
+                        self.diag.error(name.span(), format!("`{text}` needs a value; write `{}`", inner.form));
+                    }
+                }
+                Item::Broken => parts.is_whole = false,
+            }
+        }
+        Some(parts)
+    }
+
+    fn names(&mut self, body: Body) -> Vec<Ident> {
+        let Body::Group(group) = body else {
+            match body {
+                Body::Value(value) => self
+                    .diag
+                    .error_at(&value, format!("`clone` takes names in parentheses; write `clone({})`", typed(&value))),
+                _ => self.diag.error(self.name.span(), "`clone` needs the names of arguments; write `clone(order)`"),
+            }
+            return Vec::new();
+        };
+        if group.stream().is_empty() {
+            self.diag.error(self.name.span(), "`clone()` names no argument; write `clone(order)`");
+        }
+        let parser = syn::punctuated::Punctuated::<Ident, Token![,]>::parse_terminated;
+        match parser.parse2(group.stream()) {
+            Ok(names) => names.into_iter().collect(),
+            Err(error) => {
+                self.diag.error(error.span(), "expected the names of arguments, as in `clone(order, customer)`");
+                Vec::new()
+            }
+        }
+    }
+
+    fn rate(&mut self, body: Body) -> Option<RateDraft> {
+        let Parts { first, named, is_whole } = self.parts(body)?;
+        let mut draft = (None, None, None);
+        if let Some(first) = first {
+            draft.0 = self.read("rate", "\"100/s\"", first, |literal| match literal {
+                Lit::Str(rate) => text::rate(&rate.value()).map_err(|error| error.to_string()),
+                Lit::Int(count) => Err(format!(
+                    "has no period; write `\"{0}/s\"`, `\"{0}/m\"`, `\"{0}/h\"` or `\"{0}/d\"`",
+                    count.base10_digits()
+                )),
+                _ => Err("is not a rate; write one such as `\"100/s\"`, `\"5000/h\"` or `\"5/250ms\"`".into()),
+            });
+        } else if is_whole {
+            self.diag.error(self.name.span(), "`rate` needs a rate; write `rate(\"100/s\", …)`");
+        }
+        for (name, value) in named {
+            if name == "burst" {
+                draft.1 = self.count("burst", value);
+            } else {
+                draft.2 = self.duration("max_wait", value);
+            }
+        }
+        Some(RateDraft { rate: draft.0?, burst: draft.1, max_wait: draft.2 })
+    }
+
+    fn breaker(&mut self, body: Body) -> Option<BreakerDraft> {
+        let Parts { first, named, is_whole } = self.parts(body)?;
+        let from_first = first.is_some();
+        let mut failures = first.and_then(|value| self.count("breaker", value));
+        let (mut recovery, mut successes, mut probes) = (None, None, None);
+        let mut from_name = false;
+        for (name, value) in named {
+            match name.to_string().as_str() {
+                "failures" if from_first => {
+                    self.diag.error(name.span(), "`failures` is set twice; remove one");
+                }
+                "failures" => {
+                    from_name = true;
+                    failures = self.count("failures", value);
+                }
+                "recovery" => recovery = self.duration("recovery", value),
+                "successes" => successes = self.count("successes", value),
+                _ => probes = self.count("probes", value),
+            }
+        }
+        if !from_first && !from_name && is_whole {
+            self.diag.error(self.name.span(), "`breaker` needs a threshold; write `breaker(failures = 5, …)`");
+        }
+        Some(BreakerDraft { failures: failures?, recovery, successes, probes })
+    }
+
+    fn retries(&mut self, body: Body) -> Option<RetryDraft> {
+        let Parts { first, named, is_whole } = self.parts(body)?;
+        let max = if let Some(first) = first {
+            self.count("retries", first)
+        } else {
+            if is_whole {
+                self.diag.error(self.name.span(), "`retries` needs a number; write `retries(3, …)`");
+            }
+            None
+        };
+        let (mut base, mut factor, mut cap, mut jitter, mut statuses) = (None, None, None, None, None);
+        let mut inner = Vec::new();
+        for (name, value) in named {
+            match name.to_string().as_str() {
+                "base" => base = self.duration("base", value),
+                "factor" => {
+                    factor = self.read("factor", "2", value, |literal| {
+                        number(literal)
+                            .map(Ratio::new)
+                            .ok_or_else(|| "is not a number; write one such as `2` or `1.5`".into())
+                    });
+                }
+                "cap" => cap = self.duration("cap", value),
+                "jitter" => {
+                    jitter = self.read("jitter", "0.5", value, |literal| match literal {
+                        Lit::Str(name) => text::jitter(&name.value()).map_err(|error| error.to_string()),
+                        other => number(other)
+                            .map(Jitter::proportional)
+                            .ok_or_else(|| "is no kind of jitter; write `0.5`, `\"full\"`, `\"equal\"`, `\"decorrelated\"` or `\"none\"`".into()),
+                    });
+                }
+                _ => statuses = self.statuses(value),
+            }
+            inner.push(name);
+        }
+        Some(RetryDraft { max: max?, base, factor, cap, jitter, statuses, inner })
+    }
+
+    fn statuses(&mut self, value: Expr) -> Option<Value<Statuses>> {
+        let Expr::Array(array) = &value else {
+            let example = match &value {
+                Expr::Lit(ExprLit { lit: Lit::Int(_), .. }) | Expr::Range(_) => format!("[{}]", typed(&value)),
+                Expr::Lit(_) => "[429, 502..=504]".into(),
+                _ => return Some(Value::Const(value)),
+            };
+            self.diag.error_at(&value, format!("`statuses = {}` is not a list; write `{example}`", typed(&value)));
+            return None;
+        };
+        let mut set = Statuses::NONE;
+        let mut wrong = false;
+        for element in &array.elems {
+            let single = status(element).map(|status| (status, status));
+            let range = match element {
+                Expr::Range(range) => {
+                    let end = |inclusive: u16| {
+                        if matches!(range.limits, syn::RangeLimits::Closed(_)) {
+                            inclusive
+                        } else {
+                            inclusive.saturating_sub(1)
+                        }
+                    };
+                    range.start.as_deref().and_then(status).zip(range.end.as_deref().and_then(status).map(end))
+                }
+                _ => None,
+            };
+            match single.or(range) {
+                Some((first, last)) if first <= last && (100..=599).contains(&first) && (100..=599).contains(&last) => {
+                    set = set.with_range(first, last);
+                }
+                Some((first, last)) if first > last => {
+                    wrong = true;
+                    self.diag.error_at(
+                        element,
+                        format!("`{}` is an empty range; write the smaller status first", typed(element)),
+                    );
+                }
+                Some(_) => {
+                    wrong = true;
+                    self.diag.error_at(
+                        element,
+                        format!("`{}` is no HTTP status; write statuses in `100..=599`", typed(element)),
+                    );
+                }
+                None => {
+                    wrong = true;
+                    self.diag.error_at(
+                        element,
+                        format!(
+                            "`{}` is not a status; write numbers and ranges, as in `[429, 500, 502..=504]`",
+                            typed(element)
+                        ),
+                    );
+                }
+            }
+        }
+        let literal = Literal { tokens: value.to_token_stream(), text: typed(&value) };
+        (!wrong).then_some(Value::Known(set, literal))
+    }
+
+    fn count(&mut self, name: &str, value: Expr) -> Option<Value<u32>> {
+        self.read(name, "5", value, |literal| match literal {
+            Lit::Int(digits) => {
+                digits.base10_parse::<u32>().map_err(|_| format!("is too large; write at most `{}`", u32::MAX))
+            }
+            Lit::Str(text) if text.value().parse::<u32>().is_ok() => {
+                Err(format!("is a text; write `{}`", text.value()))
+            }
+            _ => Err("is not a whole number; write one such as `5`".into()),
+        })
+    }
+
+    fn duration(&mut self, name: &str, value: Expr) -> Option<Value<Duration>> {
+        self.read(name, "\"10s\"", value, |literal| match literal {
+            Lit::Str(duration) => text::duration(&duration.value()).map_err(|error| error.to_string()),
+            // `10s` is read as the number 10 with the suffix of a type `s`.
+            Lit::Int(digits) if text::duration(&digits.to_string()).is_ok() => {
+                Err(format!("has no quotes; write `\"{digits}\"`"))
+            }
+            Lit::Int(count) => Err(format!("has no unit; write `\"{0}s\"` or `\"{0}ms\"`", count.base10_digits())),
+            _ => Err("is not a duration; write one such as `\"250ms\"`, `\"2s\"` or `\"1m30s\"`".into()),
+        })
+    }
+
+    /// Whether this may be a name, as far as tokens tell.
+    fn is_name(&mut self, value: &Expr) -> bool {
+        let Expr::Lit(ExprLit { lit, .. }) = value else { return true };
+        let (wrong, example) = match lit {
+            Lit::Str(name) if !name.value().is_empty() => return true,
+            Lit::Str(_) => ("empty", "stripe.charges".into()),
+            Lit::Char(letter) => ("not a text", letter.value().to_string()),
+            Lit::Int(_) | Lit::Float(_) | Lit::Bool(_) => ("not a text", typed(lit)),
+            _ => ("not a text", "stripe.charges".into()),
+        };
+        self.diag.error_at(lit, format!("`name = {}` is {wrong}; write a name such as `\"{example}\"`", typed(lit)));
+        false
+    }
+
+    /// Whether this may be a policy, as far as tokens tell.
+    fn is_policy(&mut self, value: &Expr) -> bool {
+        if let Expr::Lit(_) = value {
+            self.diag.error_at(
+                value,
+                format!("`policy = {}` is not a policy; write the path of one, as in `policy = STRIPE`", typed(value)),
+            );
+            return false;
+        }
+        true
+    }
+
+    /// A literal, read; or any other expression, left to `const` evaluation.
+    fn read<T>(
+        &mut self,
+        name: &str,
+        example: &str,
+        value: Expr,
+        read: impl FnOnce(&Lit) -> Result<T, String>,
+    ) -> Option<Value<T>> {
+        let result = match &value {
+            Expr::Lit(ExprLit { lit, .. }) => read(lit),
+            Expr::Unary(unary) if matches!((&unary.op, &*unary.expr), (syn::UnOp::Neg(_), Expr::Lit(_))) => {
+                Err(format!("is negative; write one such as `{example}`"))
+            }
+            // `100/s` divides by a variable.
+            Expr::Binary(binary) if name == "rate" && text::rate(&typed(binary).replace(' ', "")).is_ok() => {
+                Err(format!("has no quotes; write `\"{}\"`", typed(binary).replace(' ', "")))
+            }
+            _ => return Some(Value::Const(value)),
+        };
+        let literal = Literal { tokens: value.to_token_stream(), text: typed(&value) };
+        match result {
+            Ok(known) => Some(Value::Known(known, literal)),
+            Err(advice) => {
+                self.diag.error_at(literal.tokens, format!("`{name} = {}` {advice}", literal.text));
+                None
+            }
+        }
+    }
+}
+
+/// The number of a literal; one that no float can hold is infinite, which no setting takes.
+fn number(literal: &Lit) -> Option<f64> {
+    match literal {
+        Lit::Int(digits) => digits.base10_parse().ok(),
+        Lit::Float(digits) => digits.base10_parse().ok(),
+        _ => None,
+    }
+}
+
+fn status(value: &Expr) -> Option<u16> {
+    match value {
+        // One that does not fit is out of range like any other that is no status.
+        Expr::Lit(ExprLit { lit: Lit::Int(digits), .. }) => Some(digits.base10_parse().unwrap_or(u16::MAX)),
+        _ => None,
+    }
+}
+
+/// A value as it was typed, as near as tokens tell.
+fn typed(value: &impl ToTokens) -> String {
+    let text = value.to_token_stream().to_string();
+    // A literal of any length is shown by its beginning.
+    if let Some((end, _)) = text.char_indices().nth(60) {
+        return format!("{}…", &text[..end]);
+    }
+    let text = text.replace(" ..= ", "..=").replace(" .. ", "..").replace(" :: ", "::");
+    let text = text.strip_prefix("- ").map_or(text.clone(), |positive| format!("-{positive}"));
+    text.strip_suffix(" ..").map_or(text.clone(), |start| format!("{start}.."))
+}
+
+/// The items between commas; one that cannot be read is reported and skipped.
+fn items(tokens: TokenStream, diag: &mut Diagnostics) -> Vec<Item> {
+    let mut found = Vec::new();
+    let parser = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            match item(input) {
+                Ok(item) => found.push(item),
+                Err(error) => {
+                    diag.add(error);
+                    found.push(Item::Broken);
+                    skip_to_comma(input)?;
+                }
+            }
+            if input.is_empty() {
+                break;
+            }
+            if input.peek(Token![,]) {
+                input.parse::<Token![,]>()?;
+                continue;
+            }
+            diag.add(input.error("expected `,` between settings"));
+            if input.peek(Token![;]) {
+                input.parse::<Token![;]>()?;
+            } else if !input.peek(syn::Ident::peek_any) {
+                skip_to_comma(input)?;
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = parser.parse2(tokens) {
+        diag.add(error);
+    }
+    found
+}
+
+fn item(input: ParseStream<'_>) -> syn::Result<Item> {
+    if input.peek(Token![,]) {
+        return Err(input.error("expected a setting such as `rate = \"100/s\"` before this `,`"));
+    }
+    let is_name = input.peek(syn::Ident::peek_any);
+    let is_mistaken = is_name
+        && (input.peek2(Token![:]) && !input.peek2(Token![::])
+            || input.peek2(Token![=>])
+            || input.peek2(Token![==])
+            || is_group(input, &[Delimiter::Brace, Delimiter::Bracket]));
+    if is_mistaken {
+        let name = input.call(Ident::parse_any)?;
+        return Err(match keys::find(&name.to_string()) {
+            Some(key) => input.error(format!("expected `=` after `{name}`; write `{}`", key.form)),
+            None => input.error(format!("expected `=` after `{name}`")),
+        });
+    }
+    let named = is_name
+        && (input.peek2(Token![=])
+            || input.peek2(Token![,])
+            || is_last(input)
+            || is_group(input, &[Delimiter::Parenthesis]));
+    if !named {
+        let start = input.fork();
+        return input
+            .parse()
+            .map(Item::Bare)
+            .map_err(|_| start.error("expected a setting such as `rate = \"100/s\"`, found what is no expression"));
+    }
+    let name = input.call(Ident::parse_any)?;
+    if input.peek(syn::token::Paren) {
+        let TokenTree::Group(group) = input.parse()? else { return Err(input.error("expected `(`")) };
+        return Ok(Item::Named(name, Body::Group(group)));
+    }
+    if !input.peek(Token![=]) {
+        return Ok(Item::Named(name, Body::Nothing));
+    }
+    let equals: Token![=] = input.parse()?;
+    if input.is_empty() || input.peek(Token![,]) {
+        return Err(syn::Error::new(equals.span, format!("`{name} =` needs a value{}", example(&name))));
+    }
+    let start = input.fork();
+    let body = if name == "crate" {
+        let path = input.call(syn::Path::parse_mod_style);
+        Body::Path(path.map_err(|_| start.error(format!("`crate` is not a path{}", example(&name))))?)
+    } else {
+        let value = input.parse();
+        Body::Value(value.map_err(|_| start.error(format!("the value of `{name}` cannot be read{}", example(&name))))?)
+    };
+    Ok(Item::Named(name, body))
+}
+
+fn example(name: &Ident) -> String {
+    keys::form(&name.to_string()).map(|form| format!("; write `{form}`")).unwrap_or_default()
+}
+
+/// Whether one token is left.
+fn is_last(input: ParseStream<'_>) -> bool {
+    let rest = input.fork();
+    rest.parse::<TokenTree>().is_ok() && rest.is_empty()
+}
+
+/// Whether a name and a group of its own follow, and not the beginning of an expression.
+fn is_group(input: ParseStream<'_>, delimiters: &[Delimiter]) -> bool {
+    let rest = input.fork();
+    let group = rest.parse::<TokenTree>().is_ok()
+        && matches!(rest.parse::<TokenTree>(), Ok(TokenTree::Group(group)) if delimiters.contains(&group.delimiter()));
+    group && (rest.is_empty() || rest.peek(Token![,]))
+}
+
+fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}

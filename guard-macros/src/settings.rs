@@ -1,0 +1,159 @@
+//! Settings -> the constant expression that makes them.
+
+use std::time::Duration;
+
+use guard_spec::{Jitter, Ratio, Statuses};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
+use syn::Expr;
+
+use crate::check::left_to_const;
+use crate::parse::{Draft, Value};
+
+/// `Settings::new().rate(…)…`: `private` is the path of apiguard's hidden module.
+///
+/// A constant goes through a function that says what type it must have, and what is wrong with its value is said by a
+/// check that stands at it: so both mistakes are reported where the constant was typed.
+pub(crate) fn expression(draft: &Draft, private: &TokenStream) -> TokenStream {
+    let settings = built(draft, private);
+    let checks = left_to_const(draft);
+    if checks.is_empty() {
+        return settings;
+    }
+    let checks = checks.into_iter().map(|(field, tokens)| {
+        let field = Ident::new(&format!("{field:?}"), Span::call_site());
+        call_at(ends(&tokens), private, &["check"], quote!(&__settings, #private::Field::#field))
+    });
+    quote!({ let __settings = #settings; #(#checks;)* __settings })
+}
+
+fn built(draft: &Draft, private: &TokenStream) -> TokenStream {
+    let mut tokens = quote!(#private::Settings::new());
+    let to_tokens = |count: &u32| count.to_token_stream();
+    let to_duration = |time: &Duration| duration(*time, private);
+    // `.name(value)`
+    let inner = |name, value: Option<TokenStream>| value.map(|value| method(name, &value)).unwrap_or_default();
+    if let Some(draft) = &draft.rate {
+        let rate = part(&draft.rate, private, "rate", |rate| {
+            let (count, per) = (rate.count(), duration(rate.period(), private));
+            quote!(#private::Rate::new(#count, #per))
+        });
+        let burst = inner("burst", draft.burst.as_ref().map(|burst| part(burst, private, "count", to_tokens)));
+        let max_wait =
+            inner("max_wait", draft.max_wait.as_ref().map(|wait| part(wait, private, "duration", to_duration)));
+        tokens.extend(quote!(.rate(#rate #burst #max_wait)));
+    }
+    if let Some(draft) = &draft.breaker {
+        let count = |value: &Option<_>| value.as_ref().map(|value| part(value, private, "count", to_tokens));
+        let failures = part(&draft.failures, private, "count", to_tokens);
+        let recovery = draft.recovery.as_ref().map(|recovery| part(recovery, private, "duration", to_duration));
+        let recovery = inner("recovery", recovery);
+        let (successes, probes) = (inner("successes", count(&draft.successes)), inner("probes", count(&draft.probes)));
+        tokens.extend(quote!(.breaker(#private::Breaker::consecutive(#failures) #recovery #successes #probes)));
+    }
+    if let Some(draft) = &draft.retries {
+        let time = |value: &Option<_>| value.as_ref().map(|value| part(value, private, "duration", to_duration));
+        let max = part(&draft.max, private, "count", to_tokens);
+        let (base, cap) = (inner("base", time(&draft.base)), inner("cap", time(&draft.cap)));
+        let factor = draft.factor.as_ref().map(|factor| {
+            let name = if factor.is_const() { "factor" } else { "factor_ratio" };
+            method(name, &part(factor, private, "factor", |ratio| ratio_tokens(*ratio, private)))
+        });
+        let jitter = draft
+            .jitter
+            .as_ref()
+            .map(|jitter| part(jitter, private, "jitter", |jitter| jitter_tokens(*jitter, private)));
+        let jitter = inner("jitter", jitter);
+        let statuses = draft.statuses.as_ref();
+        let statuses = statuses.map(|set| part(set, private, "statuses", |set| statuses_tokens(set, private)));
+        let statuses = inner("statuses", statuses);
+        tokens.extend(quote!(.retries(#private::Retry::new(#max) #base #factor #cap #jitter #statuses)));
+    }
+    let time = |value: &Option<_>| value.as_ref().map(|value| part(value, private, "duration", to_duration));
+    tokens.extend(inner("timeout", time(&draft.timeout)));
+    tokens.extend(inner("attempt_timeout", time(&draft.attempt_timeout)));
+    tokens
+}
+
+/// A value: one that was read here, or a constant through the function `kind` of the hidden module, which knows its type.
+fn part<T>(value: &Value<T>, private: &TokenStream, kind: &str, known: impl FnOnce(&T) -> TokenStream) -> TokenStream {
+    match value {
+        Value::Known(value, _) => known(value),
+        Value::Const(value) => constant(value, private, kind),
+    }
+}
+
+/// A constant that must have the type of its kind.
+pub(crate) fn constant(value: &Expr, private: &TokenStream, kind: &str) -> TokenStream {
+    call_at(ends(value), private, &["constant", kind], value.to_token_stream())
+}
+
+fn method(name: &str, argument: &TokenStream) -> TokenStream {
+    let name = Ident::new(name, Span::call_site());
+    quote!(.#name(#argument))
+}
+
+/// A call of a function in the hidden module that stands, for the compiler's messages, where the user's tokens do.
+pub(crate) fn call_at(
+    (start, end): (Span, Span),
+    private: &TokenStream,
+    path: &[&str],
+    arguments: TokenStream,
+) -> TokenStream {
+    let mut call = TokenStream::new();
+    for mut token in private.clone() {
+        // The `crate` of `crate = …` means what it meant where it was typed.
+        if !matches!(&token, TokenTree::Ident(ident) if ident == "crate") {
+            token.set_span(start);
+        }
+        call.append(token);
+    }
+    for (index, name) in path.iter().enumerate() {
+        let name = Ident::new(name, if index + 1 < path.len() { start } else { end });
+        call.extend(quote_spanned!(start=> ::#name));
+    }
+    let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
+    arguments.set_span(end);
+    call.append(arguments);
+    call
+}
+
+/// Where tokens begin and end. (One span over all of them cannot be had on a stable compiler.)
+pub(crate) fn ends(tokens: &impl ToTokens) -> (Span, Span) {
+    let mut tokens = tokens.to_token_stream().into_iter();
+    let start = tokens.next().map_or_else(Span::call_site, |token| token.span());
+    (start, tokens.last().map_or(start, |token| token.span()))
+}
+
+fn duration(duration: Duration, private: &TokenStream) -> TokenStream {
+    // Read from text, so within 584 years.
+    let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    quote!(#private::Duration::from_nanos(#nanos))
+}
+
+fn ratio_tokens(ratio: Ratio, private: &TokenStream) -> TokenStream {
+    let millionths = ratio.millionths();
+    quote!(#private::Ratio::from_millionths(#millionths))
+}
+
+fn jitter_tokens(jitter: Jitter, private: &TokenStream) -> TokenStream {
+    match jitter {
+        Jitter::Proportional(ratio) => {
+            let ratio = ratio_tokens(ratio, private);
+            quote!(#private::Jitter::Proportional(#ratio))
+        }
+        Jitter::Full => quote!(#private::Jitter::Full),
+        Jitter::Equal => quote!(#private::Jitter::Equal),
+        Jitter::Decorrelated => quote!(#private::Jitter::Decorrelated),
+        _ => quote!(#private::Jitter::None),
+    }
+}
+
+fn statuses_tokens(statuses: &Statuses, private: &TokenStream) -> TokenStream {
+    let all: Vec<u16> = statuses.iter().collect();
+    let ranges = all.chunk_by(|a, b| a + 1 == *b).map(|run| {
+        let (first, last) = (run[0], run[run.len() - 1]);
+        if first == last { quote!(.with(#first)) } else { quote!(.with_range(#first, #last)) }
+    });
+    quote!(#private::Statuses::NONE #(#ranges)*)
+}
