@@ -1,1 +1,47 @@
+//! apiguard guards calls to APIs that will fail: it keeps your side of a rate limit, stops calling a service that is
+//! down, and retries without making an outage worse. One attribute above an ordinary async function:
+//!
+//! ```
+//! use apiguard::{Error, guarded};
+//!
+//! #[guarded(rate = "100/s", retries = 3, breaker = 5, timeout = "10s")]
+//! async fn lookup(id: u32) -> Result<String, Error<std::io::Error>> {
+//!     // call the service here; `?`, `return`, `&self` and generics work as in any async function
+//!     Ok(format!("user {id}"))
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! assert_eq!(lookup(7).await.unwrap(), "user 7");
+//! # }
+//! ```
+//!
+//! - [`guarded`] is the attribute, [`policy!`] declares a policy that several functions share.
+//! - [`Policy`] holds the settings and the state; [`registry()`] lists every policy of the program.
+//! - [`Rejected`] and [`Error`] say why a call did not run and when to come back.
+//! - [`Verdict`] and [`Classify`] say what an outcome means.
+//! - [`TokenBucket`], [`CircuitBreaker`] and [`Backoff`] work alone.
 
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub use guard_macros::{guarded, policy};
+pub use guard_runtime::{
+    Backoff, Breaker, BreakerState, CircuitBreaker, CircuitOpen, Classify, Error, Guarded, InvalidSettings, Jitter,
+    Outcomes, Permit, Policy, PolicyBuilder, PolicyName, Problem, Problems, Rate, Ratio, Refused, Registry, Rejected,
+    Rejections, Retry, Settings, Snapshot, Statuses, TokenBucket, Verdict, registry,
+};
+
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use guard_runtime::http;
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use guard_runtime::reqwest;
+
+#[doc(hidden)]
+pub use guard_runtime::private as __private;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

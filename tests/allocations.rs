@@ -1,0 +1,78 @@
+//! An admitted, succeeding call allocates nothing.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use apiguard::{Error, guarded};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+#[allow(unsafe_code)]
+// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread's own cell, which allocates
+// nothing and has no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+type Outcome = Result<usize, Error<std::io::Error>>;
+
+#[guarded(rate("1000000/s", burst = 1000), breaker = 5, retries = 3)]
+async fn ready(order: &str) -> Outcome {
+    Ok(black_box(order.len()))
+}
+
+#[guarded(rate("1000000/s", burst = 1000), breaker = 5, retries = 3, timeout = "10s", attempt_timeout = "5s")]
+async fn waits_for_its_answer(order: &str) -> Outcome {
+    tokio::task::yield_now().await;
+    Ok(black_box(order.len()))
+}
+
+apiguard::policy! {
+    static SHARED = (rate("1000000/s", burst = 1000), breaker = 5, retries = 3);
+}
+
+#[guarded(policy = SHARED)]
+async fn shared(order: &str) -> Outcome {
+    tokio::task::yield_now().await;
+    Ok(black_box(order.len()))
+}
+
+/// Allocations of the second hundred calls: the first ones may set up what lives as long as the thread.
+async fn allocations(mut call: impl AsyncFnMut()) -> usize {
+    for _ in 0..100 {
+        call().await;
+    }
+    let before = ALLOCATIONS.get();
+    for _ in 0..100 {
+        call().await;
+    }
+    ALLOCATIONS.get() - before
+}
+
+#[tokio::test]
+async fn an_admitted_succeeding_call_allocates_nothing() {
+    assert_eq!(allocations(async || drop(black_box(ready("tea").await))).await, 0);
+    assert_eq!(allocations(async || drop(black_box(waits_for_its_answer("tea").await))).await, 0);
+    assert_eq!(allocations(async || drop(black_box(shared("tea").await))).await, 0);
+    assert_eq!(allocations(async || drop(black_box(Box::new(1)))).await, 100, "the counter counts");
+}

@@ -1,0 +1,250 @@
+//! A guarded call against a real server: what the server is sent, and when.
+
+mod support;
+
+use std::time::Duration;
+
+use apiguard::http::ResponseExt;
+use apiguard::{Error, Rejected, guarded, registry};
+use support::{Answer, Server, ms_since};
+use tokio::time::Instant;
+
+type Outcome = Result<u16, apiguard::reqwest::Error>;
+
+async fn get(client: &reqwest::Client, url: &str) -> Outcome {
+    Ok(client.get(url).send().await?.checked()?.status().as_u16())
+}
+
+#[guarded(name = "http.even", rate = "10/s")]
+async fn even(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_a_second_are_all_delivered_and_never_one_more() {
+    let server = Server::always(Answer::new(200)).await;
+    let client = reqwest::Client::new();
+    let start = Instant::now();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..25 {
+        let (client, url) = (client.clone(), server.url.clone());
+        calls.spawn(async move { even(&client, &url).await });
+    }
+    while let Some(call) = calls.join_next().await {
+        assert_eq!(call.unwrap().unwrap(), 200);
+    }
+    let took = ms_since(start);
+    assert!((2_400..=2_402).contains(&took), "{took} ms for 24 intervals of 100 ms");
+    assert_eq!(server.requests(), 25);
+    let most = server.most_in(Duration::from_millis(995));
+    assert!(most <= 10, "{most} in 995 ms");
+}
+
+#[guarded(name = "http.server_says", retries(1, base = "10ms"))]
+async fn server_says(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_is_not_made_before_the_server_allows_it() {
+    for (status, value, least) in [(429, "2", 2_000), (503, "2", 2_000), (429, "0.5", 500), (500, "3", 3_000)] {
+        let answer = Answer::new(status).header("retry-after", value);
+        let server = Server::scripted([answer], Answer::new(200)).await;
+        server_says(&reqwest::Client::new(), &server.url).await.unwrap();
+        let arrivals = server.arrivals();
+        let waited = (arrivals[1] - arrivals[0]).as_millis();
+        assert!((least..=least + least / 2 + 2).contains(&waited), "{waited} ms after {value:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_that_makes_no_sense_is_ignored() {
+    let long = "1".repeat(16_000);
+    let hostile: [&[u8]; 12] = [
+        b"-5",
+        b"nan",
+        b"inf",
+        b"1e400",
+        b"1_0",
+        b"",
+        b";;;",
+        b"\xff\xfe",
+        "\u{663}".as_bytes(),
+        b"18446744073709551616x",
+        b"Mon, 32 Foo 2026 00:00:00 GMT",
+        long.as_bytes(),
+    ];
+    for value in hostile {
+        let server = Server::scripted([Answer::new(429).header("retry-after", value)], Answer::new(200)).await;
+        server_says(&reqwest::Client::new(), &server.url).await.unwrap();
+        let arrivals = server.arrivals();
+        let waited = (arrivals[1] - arrivals[0]).as_millis();
+        assert!(
+            (10..=17).contains(&waited),
+            "our own delay, not {waited} ms, after {:?}",
+            String::from_utf8_lossy(value)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_longer_than_the_cap_is_not_slept() {
+    for value in ["99999999999999999999999", "9223372037", "61", "Fri, 31 Dec 9999 23:59:59 GMT"] {
+        let server = Server::always(Answer::new(429).header("retry-after", value)).await;
+        let start = Instant::now();
+        let error = server_says(&reqwest::Client::new(), &server.url).await.unwrap_err();
+        assert_eq!(ms_since(start), 0, "{value}");
+        assert_eq!(error.status().unwrap(), 429);
+        assert!(error.retry_after().unwrap() > Duration::from_secs(60));
+        assert_eq!(server.requests(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_once_from_a_server_in_trouble_is_not_taken_literally() {
+    let server = Server::scripted([Answer::new(503).header("retry-after", "0")], Answer::new(200)).await;
+    server_says(&reqwest::Client::new(), &server.url).await.unwrap();
+    let arrivals = server.arrivals();
+    assert!(arrivals[1] - arrivals[0] >= Duration::from_millis(10));
+}
+
+#[guarded(name = "http.breaker", retries(3, base = "10ms"), breaker(5, recovery = "10s"))]
+async fn broken(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_breaker_opens_after_exactly_its_failed_attempts_and_ends_the_running_call() {
+    let server = Server::always(Answer::new(503)).await;
+    let client = reqwest::Client::new();
+    // Four attempts; then one more, which trips it and is not retried.
+    assert_eq!(broken(&client, &server.url).await.unwrap_err().status().unwrap(), 503);
+    assert_eq!(server.requests(), 4);
+    let start = Instant::now();
+    assert_eq!(broken(&client, &server.url).await.unwrap_err().status().unwrap(), 503);
+    assert_eq!((server.requests(), ms_since(start)), (5, 0));
+    let error = broken(&client, &server.url).await.unwrap_err();
+    let retry_after = error.rejected().and_then(Rejected::retry_after).unwrap();
+    assert!(
+        retry_after > Duration::from_millis(9_990) && retry_after <= Duration::from_millis(10_001),
+        "{retry_after:?}"
+    );
+    assert_eq!(server.requests(), 5);
+    let snapshot = registry().get("http.breaker").unwrap().snapshot();
+    assert_eq!((snapshot.calls, snapshot.attempts(), snapshot.retries), (3, 5, 3));
+    assert_eq!(snapshot.rejections.circuit_open, 1);
+}
+
+#[guarded(name = "http.last", retries(2, base = "10ms", jitter = "none"))]
+async fn always_failing(client: &reqwest::Client, url: &str) -> Result<u16, Error<apiguard::reqwest::Error>> {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_slept_after_the_last_attempt() {
+    let server = Server::always(Answer::new(500)).await;
+    let start = Instant::now();
+    let error = always_failing(&reqwest::Client::new(), &server.url).await.unwrap_err();
+    // 10 ms and 20 ms before the two retries; tokio's timers end on the millisecond after.
+    assert!((30..=32).contains(&ms_since(start)), "{}", ms_since(start));
+    assert!(matches!(error, Error::Call { attempts: 3, .. }), "{error:?}");
+    assert_eq!(server.requests(), 3);
+}
+
+#[guarded(name = "http.permanent", retries(3, base = "10ms"), breaker = 1)]
+async fn permanent(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_the_callers_fault_is_neither_retried_nor_counted() {
+    for status in [400, 401, 404, 422] {
+        let server = Server::always(Answer::new(status)).await;
+        let error = permanent(&reqwest::Client::new(), &server.url).await.unwrap_err();
+        assert_eq!(error.status().unwrap().as_u16(), status);
+        assert_eq!(server.requests(), 1);
+    }
+}
+
+#[guarded(name = "http.statuses", retries(1, base = "10ms", statuses = [404, 500..=501]))]
+async fn chosen_statuses(client: &reqwest::Client, url: &str) -> Result<reqwest::Response, apiguard::reqwest::Error> {
+    Ok(client.get(url).send().await?)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_policy_says_which_statuses_are_retried_also_of_responses_returned_as_they_are() {
+    for (status, requests) in [(404, 2), (500, 2), (501, 2), (503, 1), (429, 1), (200, 1)] {
+        let server = Server::always(Answer::new(status)).await;
+        let response = chosen_statuses(&reqwest::Client::new(), &server.url).await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "the response comes back untouched");
+        assert_eq!(server.requests(), requests, "{status}");
+    }
+}
+
+#[guarded(name = "http.deadline", rate("1/10s"), timeout = "2s")]
+async fn short_of_time(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_wait_cannot_fit_its_timeout_returns_at_once() {
+    let server = Server::always(Answer::new(200)).await;
+    let client = reqwest::Client::new();
+    short_of_time(&client, &server.url).await.unwrap();
+    let start = Instant::now();
+    let error = short_of_time(&client, &server.url).await.unwrap_err();
+    assert_eq!(ms_since(start), 0);
+    let retry_after = error.rejected().and_then(Rejected::retry_after).unwrap();
+    assert!(retry_after > Duration::from_millis(9_990), "{retry_after:?}");
+    assert_eq!(server.requests(), 1);
+}
+
+#[guarded(name = "http.hang", retries(5, base = "100ms", jitter = "none"), attempt_timeout = "1s", timeout = "3s")]
+async fn hanging(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_hangs_is_ended_and_the_call_ends_by_its_timeout() {
+    let server = Server::always(Answer::new(200).after(Duration::from_secs(3_600))).await;
+    let start = Instant::now();
+    let error = hanging(&reqwest::Client::new(), &server.url).await.unwrap_err();
+    // Attempts of 1 s, pauses of 100 ms and 200 ms; the third has 700 ms left.
+    let took = ms_since(start);
+    assert!((3_000..=3_003).contains(&took), "{took}");
+    assert_eq!(server.requests(), 3);
+    let rejected = error.rejected().unwrap();
+    assert!(matches!(rejected, Rejected::TimedOut { after, .. } if *after == Duration::from_secs(3)), "{rejected:?}");
+    let snapshot = registry().get("http.hang").unwrap().snapshot();
+    assert_eq!((snapshot.timed_out, snapshot.outcomes.failures, snapshot.calls), (3, 3, 1));
+}
+
+#[guarded(name = "http.slow_once", retries(5, base = "100ms", jitter = "none"), attempt_timeout = "1s", timeout = "3s")]
+async fn slow_once(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_first_attempt_is_retried_within_the_timeout() {
+    let slow = Answer::new(200).after(Duration::from_secs(3_600));
+    let server = Server::scripted([slow], Answer::new(200)).await;
+    let start = Instant::now();
+    assert_eq!(slow_once(&reqwest::Client::new(), &server.url).await.unwrap(), 200);
+    assert!((1_100..=1_103).contains(&ms_since(start)), "{}", ms_since(start));
+}
+
+#[guarded(name = "http.refused", retries(1, base = "10ms"))]
+async fn nobody_listens(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_refused_is_retried_and_named_without_its_url() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://user:secret@{}/secret?token=secret", listener.local_addr().unwrap());
+    drop(listener);
+    let error = nobody_listens(&reqwest::Client::new(), &url).await.unwrap_err();
+    assert_eq!(registry().get("http.refused").unwrap().snapshot().attempts(), 2);
+    let shown = format!("{error} {error:?}");
+    assert!(!shown.contains("secret"), "{shown}");
+}

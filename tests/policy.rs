@@ -1,0 +1,156 @@
+//! Policies without the attribute: made at run time, called with a closure, inspected and forced.
+
+#![allow(clippy::unwrap_used)] // in helpers, which are not tests themselves
+
+use std::io;
+use std::time::Duration;
+
+use apiguard::{Breaker, BreakerState, Error, Policy, Rate, Rejected, Retry, Settings, Verdict, registry};
+use tokio::time::Instant;
+
+fn reset() -> io::Error {
+    io::ErrorKind::ConnectionReset.into()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_is_called_once_for_each_attempt_and_borrows_what_it_needs() {
+    let policy = Policy::builder("closure").retries(Retry::new(3).base(Duration::from_millis(10))).build().unwrap();
+    let text = String::from("tea");
+    let mut attempts = Vec::new();
+    let answer = policy
+        .call(async || {
+            attempts.push(text.as_str());
+            tokio::task::yield_now().await;
+            if attempts.len() < 3 { Err(reset()) } else { Ok(attempts.len()) }
+        })
+        .await;
+    assert_eq!(answer.unwrap(), 3);
+    assert_eq!(attempts, ["tea"; 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_fails_says_how_often_it_was_tried_and_keeps_the_error() {
+    let policy = Policy::builder("fails").retries(Retry::new(2).base(Duration::from_millis(10))).build().unwrap();
+    match policy.call(async || Err::<(), _>(reset())).await {
+        Err(Error::Call { source, attempts }) => {
+            assert_eq!((source.kind(), attempts), (io::ErrorKind::ConnectionReset, 3));
+        }
+        other => unreachable!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_are_judged_by_a_function_when_there_is_one() {
+    let policy = Policy::builder("judged").retries(Retry::new(2).base(Duration::from_millis(10))).build().unwrap();
+    let mut attempts = 0;
+    let classify = |outcome: &Result<u32, &str>| match outcome {
+        Ok(0) => Verdict::TRANSIENT,
+        Ok(_) => Verdict::Success,
+        Err(_) => Verdict::Permanent,
+    };
+    let answer = policy.call_with(classify, async || {
+        attempts += 1;
+        Ok::<u32, &str>(0)
+    });
+    assert_eq!(answer.await.unwrap(), 0);
+    assert_eq!(attempts, 3);
+    policy.call_with(classify, async || Err("no")).await.unwrap_err();
+    assert_eq!(policy.snapshot().outcomes.permanent, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_is_ended_by_the_policys_timeouts() {
+    let policy = Policy::builder("timed")
+        .attempt_timeout(Duration::from_secs(1))
+        .timeout(Duration::from_secs(5))
+        .retries(Retry::new(1).base(Duration::from_millis(100)))
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let hang = policy.call(async || std::future::pending::<Result<(), io::Error>>().await).await;
+    assert!(matches!(hang, Err(Error::Rejected(Rejected::TimedOut { after, .. })) if after == Duration::from_secs(1)));
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(2_100) && took <= Duration::from_millis(2_155), "{took:?}");
+    let snapshot = policy.snapshot();
+    assert_eq!((snapshot.calls, snapshot.retries, snapshot.timed_out), (1, 1, 2));
+}
+
+#[test]
+fn settings_out_of_range_make_no_policy_and_every_mistake_is_told() {
+    let wrong = Policy::builder("wrong")
+        .rate(Rate::per_second(0))
+        .retries(Retry::new(3).factor(f64::NAN))
+        .timeout(Duration::ZERO)
+        .build()
+        .unwrap_err();
+    let told: Vec<_> = wrong.problems().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "`rate = \"0/s\"` never admits a call; write at least `1/s`",
+            "`retries.factor` is outside 1..=1000000; write `2` to double each delay, or `1` to keep it",
+            "`timeout = \"0s\"` is too short for a timer; write at least `1ms`",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_can_be_forced_and_reset() {
+    let policy = Policy::builder("forced").breaker(Breaker::consecutive(1)).build().unwrap();
+    let good = async || policy.call(async || Ok::<_, io::Error>(1)).await;
+    policy.force_open();
+    assert!(matches!(good().await, Err(Error::Rejected(Rejected::CircuitOpen { .. }))));
+    assert_eq!(policy.snapshot().breaker, Some(BreakerState::ForcedOpen));
+    policy.force_closed();
+    for _ in 0..3 {
+        policy.call(async || Err::<u32, _>(reset())).await.unwrap_err();
+    }
+    assert_eq!(policy.snapshot().breaker, Some(BreakerState::ForcedClosed));
+    policy.reset();
+    good().await.unwrap();
+    assert_eq!(policy.snapshot().breaker, Some(BreakerState::Closed));
+}
+
+apiguard::policy! {
+    static ORDERS = (rate("10/s", burst = 3, max_wait = "0s"), breaker = 5, retries(2, base = "10ms"), name = "orders");
+    static UNUSED = (timeout = "1s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn snapshots_name_every_policy_with_its_state_its_counters_and_its_settings() {
+    ORDERS.call(async || Ok::<_, io::Error>(1)).await.unwrap();
+    ORDERS.call(async || Err::<u32, _>(io::Error::from(io::ErrorKind::NotFound))).await.unwrap_err();
+    let snapshots = registry().snapshots();
+    let orders = snapshots.iter().find(|snapshot| snapshot.name == "orders").unwrap();
+    assert_eq!((orders.calls, orders.attempts(), orders.retries), (2, 2, 0));
+    assert_eq!((orders.outcomes.successes, orders.outcomes.permanent), (1, 1));
+    assert_eq!((orders.tokens, orders.waiting), (Some(1), 0));
+    assert_eq!(orders.breaker, Some(BreakerState::Closed));
+    assert_eq!(orders.settings.rate_limit(), Some(&Rate::per_second(10).burst(3).max_wait(Duration::ZERO)));
+    let shown = orders.to_string();
+    for part in ["orders: 2 calls", "2 attempts", "1 tokens", "breaker closed", "10/s, burst 3", "opens after 5"] {
+        assert!(shown.contains(part), "{part:?} in {shown:?}");
+    }
+    let unused = snapshots.iter().find(|snapshot| snapshot.name == "policy::UNUSED").unwrap();
+    assert_eq!((unused.calls, unused.tokens, unused.breaker), (0, None, None));
+    assert_eq!(unused.settings, Settings::new().timeout(Duration::from_secs(1)));
+    assert!(registry().get("nobody").is_none());
+    assert_eq!(UNUSED.name(), "policy::UNUSED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_breaker_that_opens_while_a_call_waits_rejects_it_and_gives_its_token_back() {
+    let policy = Policy::builder("waits").rate(Rate::per_second(1)).breaker(Breaker::consecutive(1)).build().unwrap();
+    let slow_failure = policy.call(async || {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Err::<u32, _>(reset())
+    });
+    let waits = policy.call(async || Ok::<_, io::Error>(1));
+    let start = Instant::now();
+    let (failed, rejected) = tokio::join!(slow_failure, waits);
+    assert!(matches!(failed, Err(Error::Call { attempts: 1, .. })));
+    assert!(matches!(rejected, Err(Error::Rejected(Rejected::CircuitOpen { .. }))), "{rejected:?}");
+    assert!(start.elapsed() >= Duration::from_secs(1), "it has waited for its turn");
+    let snapshot = policy.snapshot();
+    assert_eq!((snapshot.waits, snapshot.tokens), (1, Some(1)));
+}

@@ -1,0 +1,70 @@
+//! Constants and constant expressions as values.
+
+#![deny(warnings)]
+
+use std::io;
+use std::time::Duration;
+
+use apiguard::{Error, Jitter, Rate, Statuses, guarded};
+
+const LIMIT: Rate = Rate::per_second(100).burst(20);
+const RETRIES: u32 = 3;
+const TIMEOUT: Duration = Duration::from_secs(30);
+const NAME: &str = "constants.every_value";
+
+mod limits {
+    pub(crate) const BURST: u32 = 5;
+}
+
+#[guarded(
+    name = NAME,
+    rate(LIMIT, burst = limits::BURST * 2, max_wait = Duration::from_millis(500)),
+    retries(
+        RETRIES + 1,
+        base = Duration::from_millis(100),
+        factor = 1.0 + 0.5,
+        cap = TIMEOUT,
+        jitter = Jitter::Full,
+        statuses = Statuses::RETRIED.with(408)
+    ),
+    breaker(RETRIES, recovery = TIMEOUT, successes = 1 + 1, probes = limits::BURST),
+    timeout = TIMEOUT,
+    attempt_timeout = Duration::from_secs(3)
+)]
+async fn every_value(order: String) -> Result<String, Error<io::Error>> {
+    Ok(order)
+}
+
+#[guarded(rate = LIMIT)]
+async fn rate() -> Result<(), Error<io::Error>> {
+    Ok(())
+}
+
+#[guarded(retries = RETRIES, timeout = TIMEOUT)]
+async fn retries() -> Result<(), Error<io::Error>> {
+    Ok(())
+}
+
+#[guarded(breaker(failures = if RETRIES > 2 { 5 } else { 2 }))]
+async fn block() -> Result<(), Error<io::Error>> {
+    Ok(())
+}
+
+apiguard::policy! {
+    static SHARED = (rate = LIMIT, name = concat!("constants", ".shared"));
+}
+
+#[guarded(policy = SHARED, retries = RETRIES, timeout = TIMEOUT)]
+async fn shared() -> Result<(), Error<io::Error>> {
+    Ok(())
+}
+
+fn main() {
+    drop(every_value(String::new()));
+    drop(rate());
+    drop(retries());
+    drop(block());
+    drop(shared());
+    assert!(apiguard::registry().get("constants.every_value").is_some());
+    assert!(apiguard::registry().get("constants.shared").is_some());
+}
