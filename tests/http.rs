@@ -217,6 +217,7 @@ async fn an_attempt_that_hangs_is_ended_and_the_call_ends_by_its_timeout() {
     assert!(matches!(rejected, Rejected::TimedOut { after, .. } if *after == Duration::from_secs(3)), "{rejected:?}");
     let snapshot = registry().get("http.hang").unwrap().snapshot();
     assert_eq!((snapshot.timed_out, snapshot.outcomes.failures, snapshot.calls), (3, 3, 1));
+    assert_eq!((snapshot.rejections.timed_out, snapshot.rejections.total()), (1, 1));
 }
 
 #[guarded(name = "http.slow_once", retries(5, base = "100ms", jitter = "none"), attempt_timeout = "1s", timeout = "3s")]

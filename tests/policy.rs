@@ -127,8 +127,15 @@ async fn snapshots_name_every_policy_with_its_state_its_counters_and_its_setting
     assert_eq!((orders.tokens, orders.waiting), (Some(1), 0));
     assert_eq!(orders.breaker, Some(BreakerState::Closed));
     assert_eq!(orders.settings.rate_limit(), Some(&Rate::per_second(10).burst(3).max_wait(Duration::ZERO)));
-    let shown = orders.to_string();
-    for part in ["orders: 2 calls", "2 attempts", "1 tokens", "breaker closed", "10/s, burst 3", "opens after 5"] {
+    let shown = format!("{orders:#}");
+    for part in [
+        "orders: 2 calls",
+        "2 attempts (1 good, 1 permanent)",
+        "1 tokens",
+        "breaker closed",
+        "10/s, burst 3",
+        "opens after 5",
+    ] {
         assert!(shown.contains(part), "{part:?} in {shown:?}");
     }
     let unused = snapshots.iter().find(|snapshot| snapshot.name == "policy::UNUSED").unwrap();

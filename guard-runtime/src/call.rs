@@ -316,7 +316,7 @@ impl<'p> Call<'p> {
         let verdict = judged.under(statuses);
         let now = clock::now();
         self.record(verdict, now);
-        self.plan_retry(verdict, now)
+        self.plan_retry(verdict, judged.status, now)
     }
 
     /// Tells the guard that a timeout ended the attempt.
@@ -327,7 +327,7 @@ impl<'p> Call<'p> {
     #[inline(never)]
     pub fn settle_timed_out(&mut self, timed_out: TimedOut) -> Result<Pause, Rejected> {
         let now = self.record_timeout();
-        self.plan_retry(Verdict::TRANSIENT, now).ok_or_else(|| self.timed_out(timed_out))
+        self.plan_retry(Verdict::TRANSIENT, None, now).ok_or_else(|| self.timed_out(timed_out))
     }
 
     /// Tells the guard that a timeout ended the only attempt.
@@ -345,14 +345,12 @@ impl<'p> Call<'p> {
         now
     }
 
-    /// Not counted as a rejection: the attempt ran and was counted.
     fn timed_out(&self, _: TimedOut) -> Rejected {
         let ended_by_call = self.limit() == self.deadline;
         let after = if ended_by_call { self.timeout() } else { self.attempt_timeout() };
         let policy = self.policy.policy_name().clone();
-        let rejected = Rejected::TimedOut { policy, after: after.unwrap_or_default() };
-        telemetry::rejected(&rejected);
-        rejected
+        count(&self.policy.counters.calls_timed_out);
+        self.rejected(Rejected::TimedOut { policy, after: after.unwrap_or_default() })
     }
 
     /// Counts an outcome and tells it to the breaker.
@@ -391,7 +389,7 @@ impl<'p> Call<'p> {
     }
 
     /// A retry, if one is worth its while.
-    fn plan_retry(&mut self, verdict: Verdict, now: u64) -> Option<Pause> {
+    fn plan_retry(&mut self, verdict: Verdict, status: Option<u16>, now: u64) -> Option<Pause> {
         let retryable = matches!(verdict, Verdict::Transient { .. } | Verdict::Throttled { .. });
         let retry = self.retry().copied().filter(|retry| retryable && self.attempts <= retry.max())?;
         let last = u64::from(self.delay_ms) * NANOS_PER_MS;
@@ -413,7 +411,7 @@ impl<'p> Call<'p> {
             }
         }
         self.delay_ms = u32::try_from(delay / NANOS_PER_MS).unwrap_or(u32::MAX);
-        telemetry::retry(self.policy.policy_name(), self.attempts, Duration::from_nanos(delay), verdict);
+        telemetry::retry(self.policy.policy_name(), self.attempts, Duration::from_nanos(delay), verdict, status);
         Some(Pause { until, timer: None })
     }
 

@@ -24,7 +24,9 @@ pub(crate) struct Counters {
     pub(crate) abandoned: AtomicU64,
     pub(crate) retries: AtomicU64,
     pub(crate) waits: AtomicU64,
+    /// Attempts, and calls, that a timeout ended.
     pub(crate) timed_out: AtomicU64,
+    pub(crate) calls_timed_out: AtomicU64,
     pub(crate) rate_limited: AtomicU64,
     pub(crate) circuit_open: AtomicU64,
     pub(crate) rejected_otherwise: AtomicU64,
@@ -43,6 +45,7 @@ impl Counters {
             retries: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             timed_out: AtomicU64::new(0),
+            calls_timed_out: AtomicU64::new(0),
             rate_limited: AtomicU64::new(0),
             circuit_open: AtomicU64::new(0),
             rejected_otherwise: AtomicU64::new(0),

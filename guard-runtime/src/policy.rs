@@ -200,6 +200,7 @@ impl Policy {
         let rejections = Rejections {
             rate_limited: read(&counters.rate_limited),
             circuit_open: read(&counters.circuit_open),
+            timed_out: read(&counters.calls_timed_out),
             other: read(&counters.rejected_otherwise),
         };
         let retries = read(&counters.retries);
@@ -301,7 +302,7 @@ pub struct Snapshot {
     pub timed_out: u64,
     /// What the attempts returned.
     pub outcomes: Outcomes,
-    /// What was not let through.
+    /// Calls that were not let through or given up on.
     pub rejections: Rejections,
     /// Tokens that are there for the taking; `None` without a rate.
     pub tokens: Option<u32>,
@@ -343,7 +344,7 @@ impl Outcomes {
     }
 }
 
-/// What a policy did not let through, by why.
+/// Calls that a policy did not let through or gave up on, by why.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejections {
@@ -351,6 +352,8 @@ pub struct Rejections {
     pub rate_limited: u64,
     /// By the breaker.
     pub circuit_open: u64,
+    /// By a timeout of the policy, after their attempts.
+    pub timed_out: u64,
     /// For another reason.
     pub other: u64,
 }
@@ -358,20 +361,42 @@ pub struct Rejections {
 impl Rejections {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.rate_limited + self.circuit_open + self.other
+        self.rate_limited + self.circuit_open + self.timed_out + self.other
     }
 }
 
+/// One line; with `{:#}` the settings, too.
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {} calls, {} attempts, {} retries", self.name, self.calls, self.attempts(), self.retries)?;
-        write!(f, ", {} rejected", self.rejections.total())?;
+        let Snapshot { name, calls, retries, outcomes, rejections, .. } = self;
+        write!(f, "{name}: {calls} calls, {} attempts ({} good", self.attempts(), outcomes.successes)?;
+        let parts = |f: &mut fmt::Formatter<'_>, parts: &[(u64, &str)]| {
+            parts.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, what)| write!(f, ", {count} {what}"))
+        };
+        parts(
+            f,
+            &[
+                (outcomes.permanent, "permanent"),
+                (outcomes.failures, "failed"),
+                (outcomes.throttled, "throttled"),
+                (outcomes.abandoned, "abandoned"),
+            ],
+        )?;
+        write!(f, "), {retries} retries, {} rejected", rejections.total())?;
+        parts(
+            f,
+            &[
+                (rejections.rate_limited, "rate limited"),
+                (rejections.circuit_open, "circuit open"),
+                (rejections.timed_out, "timed out"),
+            ],
+        )?;
         if let Some(tokens) = self.tokens {
-            write!(f, ", {tokens} tokens, {} waiting", self.waiting)?;
+            write!(f, "; {tokens} tokens, {} waiting", self.waiting)?;
         }
         if let Some(breaker) = self.breaker {
-            write!(f, ", breaker {breaker}")?;
+            write!(f, "; breaker {breaker}")?;
         }
-        write!(f, " ({})", self.settings)
+        if f.alternate() { write!(f, " ({})", self.settings) } else { Ok(()) }
     }
 }

@@ -27,7 +27,8 @@ pub enum Rejected {
     CircuitOpen {
         /// The policy that rejected.
         policy: PolicyName,
-        /// After this time the breaker lets a probe through; zero when one is running now.
+        /// After this time the breaker lets a probe through. While all probes are running nobody knows: then it is the
+        /// recovery time, at most one second.
         retry_after: Duration,
     },
     /// Too many calls are in flight or waiting.

@@ -3,7 +3,7 @@
 //! | event | level | fields |
 //! |---|---|---|
 //! | `waited` | debug | `policy`, `wait_ms` |
-//! | `retry` | warn | `policy`, `attempt` (the one that failed, from 1), `delay_ms`, `verdict`, `source` (`backoff`, `server`) |
+//! | `retry` | warn | `policy`, `attempt` (the one that failed, from 1), `delay_ms`, `verdict`, `status` (of HTTP), `source` (`backoff`, `server`) |
 //! | `rejected` | warn | `policy`, `reason`, `retry_after_ms` |
 //! | `breaker` | error (open), warn (half-open), info (closed) | `policy`, `from`, `to` |
 //!
@@ -25,13 +25,14 @@ pub(crate) fn waited(policy: &PolicyName, wait: Duration) {
 }
 
 #[cfg(feature = "tracing")]
-pub(crate) fn retry(policy: &PolicyName, attempt: u32, delay: Duration, verdict: Verdict) {
+pub(crate) fn retry(policy: &PolicyName, attempt: u32, delay: Duration, verdict: Verdict, status: Option<u16>) {
     let source = if verdict.retry_after().is_some() { "server" } else { "backoff" };
     let verdict = match verdict {
         Verdict::Throttled { .. } => "throttled",
         _ => "transient",
     };
-    tracing::warn!(target: "apiguard", policy = policy.as_str(), attempt, delay_ms = ms(delay), verdict, source, "retry");
+    let delay_ms = ms(delay);
+    tracing::warn!(target: "apiguard", policy = policy.as_str(), attempt, delay_ms, verdict, status, source, "retry");
 }
 
 #[cfg(feature = "tracing")]
@@ -66,7 +67,7 @@ mod off {
     use super::{Change, Duration, PolicyName, Rejected, Verdict};
 
     pub(crate) fn waited(_: &PolicyName, _: Duration) {}
-    pub(crate) fn retry(_: &PolicyName, _: u32, _: Duration, _: Verdict) {}
+    pub(crate) fn retry(_: &PolicyName, _: u32, _: Duration, _: Verdict, _: Option<u16>) {}
     pub(crate) fn rejected(_: &Rejected) {}
     pub(crate) fn changed(_: &PolicyName, _: Change) {}
 }

@@ -14,7 +14,7 @@ use crate::text::nanos;
 /// use std::time::Duration;
 ///
 /// const BREAKER: Breaker = Breaker::consecutive(5).recovery(Duration::from_secs(10));
-/// assert_eq!(BREAKER.to_string(), "opens after 5 failures in a row, for 10s; 2 good probes close it, 1 at a time");
+/// assert_eq!(BREAKER.to_string(), "opens after 5 failures in a row, for 10s, then 2 good probes close it, 1 at a time");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]

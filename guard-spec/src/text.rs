@@ -81,7 +81,7 @@ impl fmt::Display for Breaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "opens after {} failures in a row, for {}; {} good probes close it, {} at a time",
+            "opens after {} failures in a row, for {}, then {} good probes close it, {} at a time",
             self.failures,
             InWords::nanos(self.recovery),
             self.successes,
