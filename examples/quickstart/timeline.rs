@@ -202,13 +202,21 @@ impl Fields {
         self.texts.iter().find(|(field, _)| *field == name).map_or("", |(_, text)| text)
     }
 
+    /// Why an attempt is repeated: the status of the answer, if there was one.
+    fn why(&self) -> String {
+        match self.text("status") {
+            "" => self.text("verdict").to_owned(),
+            status => format!("status {status}"),
+        }
+    }
+
     fn in_words(self) -> What {
         let (before, after) = match self.message.as_str() {
             "waited" => ("for their turn: ".into(), ""),
             "retry" if self.text("source") == "server" => {
-                (format!("{}: again in ", self.text("verdict")), ", as the server asked")
+                (format!("{}: again in ", self.why()), ", as the server asked")
             }
-            "retry" => (format!("{}: again in ", self.text("verdict")), ", backoff"),
+            "retry" => (format!("{}: again in ", self.why()), ", backoff"),
             "rejected" => match self.text("reason") {
                 "rate_limited" => ("rate limited: come back in ".into(), ""),
                 "circuit_open" => ("circuit open: come back in ".into(), ""),
@@ -230,6 +238,8 @@ impl Visit for Fields {
     fn record_u64(&mut self, field: &Field, value: u64) {
         if field.name().ends_with("_ms") {
             self.time = Some(value);
+        } else {
+            self.texts.push((field.name(), value.to_string()));
         }
     }
 

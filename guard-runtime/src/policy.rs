@@ -369,26 +369,25 @@ impl Rejections {
 impl fmt::Display for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Snapshot { name, calls, retries, outcomes, rejections, .. } = self;
-        write!(f, "{name}: {calls} calls, {} attempts ({} good", self.attempts(), outcomes.successes)?;
-        let parts = |f: &mut fmt::Formatter<'_>, parts: &[(u64, &str)]| {
-            parts.iter().filter(|(count, _)| *count > 0).try_for_each(|(count, what)| write!(f, ", {count} {what}"))
-        };
-        parts(
+        write!(f, "{name}: {calls} calls, {} attempts", self.attempts())?;
+        write_parts(
             f,
             &[
+                (outcomes.successes, "good"),
                 (outcomes.permanent, "permanent"),
                 (outcomes.failures, "failed"),
                 (outcomes.throttled, "throttled"),
                 (outcomes.abandoned, "abandoned"),
             ],
         )?;
-        write!(f, "), {retries} retries, {} rejected", rejections.total())?;
-        parts(
+        write!(f, ", {retries} retries, {} rejected", rejections.total())?;
+        write_parts(
             f,
             &[
                 (rejections.rate_limited, "rate limited"),
                 (rejections.circuit_open, "circuit open"),
                 (rejections.timed_out, "timed out"),
+                (rejections.other, "for another reason"),
             ],
         )?;
         if let Some(tokens) = self.tokens {
@@ -399,4 +398,14 @@ impl fmt::Display for Snapshot {
         }
         if f.alternate() { write!(f, " ({})", self.settings) } else { Ok(()) }
     }
+}
+
+/// ` (3 good, 1 failed)`, without those that are zero.
+fn write_parts(f: &mut fmt::Formatter<'_>, parts: &[(u64, &str)]) -> fmt::Result {
+    let mut opening = " (";
+    for (count, what) in parts.iter().filter(|(count, _)| *count > 0) {
+        write!(f, "{opening}{count} {what}")?;
+        opening = ", ";
+    }
+    if opening == ", " { f.write_str(")") } else { Ok(()) }
 }
