@@ -4,7 +4,7 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::{Instant, advance};
 
 type Outcome = Result<u32, Error<std::io::Error>>;
 
-fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+fn poll<F: Future + ?Sized>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
@@ -33,9 +33,23 @@ fn policy(settings: Settings) -> Policy {
     Policy::builder("test").settings(settings).build().unwrap()
 }
 
+#[guarded(policy = policy)]
+async fn by_attribute(policy: &Policy) -> Outcome {
+    attempt().await
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Closure,
+    Attribute,
+}
+
 /// Polls a call, letting time pass between the polls, and drops it after `polls` of them. Whether it ended before.
-async fn dropped_after(policy: &Policy, polls: usize) -> bool {
-    let mut call = pin!(policy.call(attempt));
+async fn dropped_after(policy: &Policy, way: Way, polls: usize) -> bool {
+    let mut call: Pin<Box<dyn Future<Output = Outcome>>> = match way {
+        Way::Closure => Box::pin(policy.call(attempt)),
+        Way::Attribute => Box::pin(by_attribute(policy)),
+    };
     for _ in 0..polls {
         if poll(call.as_mut()).is_ready() {
             return true;
@@ -47,46 +61,46 @@ async fn dropped_after(policy: &Policy, polls: usize) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_call_dropped_at_any_point_keeps_no_place_and_no_token_that_it_did_not_use() {
-    let rate = Rate::per_second(10).burst(1);
-    for polls in 0.. {
-        let policy = policy(Settings::new().rate(rate).retries(Retry::new(2).base(Duration::from_millis(10))));
-        let start = Instant::now();
-        // Somebody else has the token: the call begins with a wait.
-        policy.call(async || Ok::<_, std::io::Error>(1)).await.unwrap();
-        let ended = dropped_after(&policy, polls).await;
-        let snapshot = policy.snapshot();
-        assert_eq!(snapshot.waiting, 0, "after {polls} polls");
-        // Every attempt that ran has used its token, and no other token is gone: the next one comes when it should. Each
-        // turn that this test looks at 5 ms late moves the next ones by the 3 ms that are not made up.
-        let used = u32::try_from(snapshot.attempts()).unwrap();
-        let ideal = (Duration::from_millis(100) * used).max(start.elapsed());
-        policy.call(async || Ok::<_, std::io::Error>(1)).await.unwrap();
-        let latest = ideal + Duration::from_millis(2) + Duration::from_millis(3) * used;
-        let took = start.elapsed();
-        assert!(took >= ideal && took <= latest, "after {polls} polls: {took:?} for {ideal:?}");
-        if ended {
-            assert!(polls > 20, "the call has waited, run, paused and retried: {polls} polls");
-            break;
+    for way in [Way::Closure, Way::Attribute] {
+        for polls in 0.. {
+            let retries = Retry::new(2).base(Duration::from_millis(10));
+            let policy = policy(Settings::new().rate(Rate::per_second(10)).retries(retries));
+            let start = Instant::now();
+            // Somebody else has the token: the call begins with a wait.
+            policy.call(async || Ok::<_, std::io::Error>(1)).await.unwrap();
+            let ended = dropped_after(&policy, way, polls).await;
+            let snapshot = policy.snapshot();
+            assert_eq!(snapshot.waiting, 0, "{way:?} after {polls} polls");
+            // Every attempt that ran has used its token, and no other token is gone: the next one comes when it should.
+            // Each turn that this test looks at 5 ms late moves the next ones by the 3 ms that are not made up.
+            let used = u32::try_from(snapshot.attempts()).unwrap();
+            let ideal = (Duration::from_millis(100) * used).max(start.elapsed());
+            policy.call(async || Ok::<_, std::io::Error>(1)).await.unwrap();
+            let latest = ideal + Duration::from_millis(2) + Duration::from_millis(3) * used;
+            let took = start.elapsed();
+            assert!(took >= ideal && took <= latest, "{way:?} after {polls} polls: {took:?} for {ideal:?}");
+            if ended {
+                assert!(polls > 20, "the call has waited, run, paused and retried: {polls} polls");
+                break;
+            }
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_dropped_at_any_point_frees_its_place() {
-    for polls in 0..8 {
+    for (way, polls) in [Way::Closure, Way::Attribute].into_iter().flat_map(|way| (0..6).map(move |polls| (way, polls)))
+    {
         let policy = policy(Settings::new().breaker(Breaker::consecutive(1).recovery(Duration::from_secs(10))));
         policy.call(async || Err::<u32, _>(reset())).await.unwrap_err();
         assert_eq!(policy.snapshot().breaker, Some(BreakerState::Open));
         advance(Duration::from_secs(11)).await;
-        dropped_after(&policy, polls).await;
-        if policy.snapshot().breaker == Some(BreakerState::Open) {
-            break; // the probe has run to its end, and failed
-        }
+        assert!(!dropped_after(&policy, way, polls).await, "the probe takes 30 ms");
         // The place is free: two good probes close the breaker.
         for _ in 0..2 {
             policy.call(async || Ok::<_, std::io::Error>(1)).await.unwrap();
         }
-        assert_eq!(policy.snapshot().breaker, Some(BreakerState::Closed), "after {polls} polls");
+        assert_eq!(policy.snapshot().breaker, Some(BreakerState::Closed), "{way:?} after {polls} polls");
     }
 }
 

@@ -217,3 +217,124 @@ fn block_on<F: Future>(future: F) -> F::Output {
         }
     }
 }
+
+/// Random histories: whatever is taken, awaited, cancelled and given back in whatever order, the contract holds.
+mod histories {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    /// xorshift64*: Vigna, 2016.
+    struct Dice(u64);
+
+    impl Dice {
+        fn below(&mut self, n: u64) -> u64 {
+            self.0 ^= self.0 >> 12;
+            self.0 ^= self.0 << 25;
+            self.0 ^= self.0 >> 27;
+            self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % n
+        }
+    }
+
+    struct Waiting<'a> {
+        cost: u32,
+        wait: Pin<Box<dyn Future<Output = Result<(), Refused>> + 'a>>,
+    }
+
+    /// Polls everybody until nothing more happens; those who are served must be those who came first.
+    fn serve(line: &mut VecDeque<Waiting<'_>>, grants: &mut Vec<(Instant, u32)>, seed: u64) {
+        let mut still = true;
+        while std::mem::take(&mut still) {
+            let mut index = 0;
+            while index < line.len() {
+                match futures_poll_dyn(line[index].wait.as_mut()) {
+                    Poll::Ready(Ok(())) => {
+                        assert_eq!(index, 0, "seed {seed}: overtaken");
+                        grants.extend(line.pop_front().map(|served| (Instant::now(), served.cost)));
+                        still = true;
+                    }
+                    Poll::Ready(Err(refused)) => unreachable!("seed {seed}: {refused} after waiting"),
+                    Poll::Pending => index += 1,
+                }
+            }
+        }
+    }
+
+    fn futures_poll_dyn<T>(future: Pin<&mut (dyn Future<Output = T> + '_)>) -> Poll<T> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    /// Never more than `burst + rate x (t + 2 ms)` in any window.
+    fn check_windows(grants: &[(Instant, u32)], rate: &Rate, seed: u64) {
+        for first in 0..grants.len() {
+            let mut taken: u128 = 0;
+            for (at, cost) in &grants[first..] {
+                taken += u128::from(*cost);
+                let window = (*at - grants[first].0 + ms(2)).as_nanos();
+                // In tokens times the period, so that nothing is rounded.
+                let allowed =
+                    u128::from(rate.capacity()) * rate.period().as_nanos() + window * u128::from(rate.count());
+                assert!(taken * rate.period().as_nanos() <= allowed, "seed {seed}: {taken} in {window} ns of {rate}");
+            }
+        }
+    }
+
+    async fn history(seed: u64) {
+        let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let burst = 1 + dice.below(5) as u32;
+        let rate = Rate::new(1 + dice.below(20) as u32, ms(10 + dice.below(500)))
+            .burst(burst)
+            .max_wait(Duration::from_secs(3_600));
+        let bucket = TokenBucket::with_rate(rate).unwrap();
+        let mut line = VecDeque::new();
+        let mut grants = Vec::new();
+        for _ in 0..120 {
+            let cost = 1 + dice.below(u64::from(burst)) as u32;
+            match dice.below(10) {
+                0..=1 => {
+                    let nobody_waits = line.is_empty();
+                    if bucket.try_acquire(cost).is_ok() {
+                        assert!(nobody_waits, "seed {seed}: a newcomer overtook the line");
+                        grants.push((Instant::now(), cost));
+                    }
+                }
+                2..=4 => line.push_back(Waiting { cost, wait: Box::pin(bucket.acquire(cost)) }),
+                5 if !line.is_empty() => {
+                    tokio::time::advance(ms(dice.below(100))).await;
+                    // Somebody else's look grants to those whose turn has come; one of them leaves before it has seen it.
+                    if bucket.try_acquire(cost).is_ok() {
+                        grants.push((Instant::now(), cost));
+                    }
+                    let gone = dice.below(line.len() as u64) as usize;
+                    line.remove(gone);
+                }
+                6 => tokio::time::advance(ms(dice.below(1_000))).await,
+                _ => tokio::time::advance(Duration::from_micros(dice.below(20_000))).await,
+            }
+            serve(&mut line, &mut grants, seed);
+        }
+        check_windows(&grants, &rate, seed);
+        // Nothing is lost: everybody is served in the time that their tokens take, and a pause fills the bucket.
+        let owed: u32 = line.iter().map(|waiting| waiting.cost).sum();
+        let end = Instant::now() + rate.period() * (owed + burst) / rate.count() + ms(5);
+        while Instant::now() < end && !line.is_empty() {
+            tokio::time::advance(ms(1)).await;
+            // Of those who wait, only the first can be served.
+            while line.front_mut().is_some_and(|first| futures_poll_dyn(first.wait.as_mut()).is_ready()) {
+                line.pop_front();
+            }
+        }
+        assert!(line.is_empty(), "seed {seed}: {} not served of {rate}", line.len());
+        tokio::time::advance(rate.period() * burst / rate.count() + ms(1)).await;
+        assert_eq!((bucket.available(), bucket.waiting()), (burst, 0), "seed {seed}");
+    }
+
+    /// `APIGUARD_HISTORIES=100000` for a longer run.
+    #[tokio::test(start_paused = true)]
+    async fn the_contract_holds_whatever_happens() {
+        let histories = std::env::var("APIGUARD_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(500);
+        for seed in 1..=histories {
+            history(seed).await;
+        }
+    }
+}
