@@ -39,32 +39,54 @@ const BORROWING: &[&str] = &[
 
 /// Whether the tokens give the value of this name away.
 pub(crate) fn given_away(body: &TokenStream, name: &Ident) -> bool {
-    scan(body.clone(), &name.unraw().to_string(), false)
+    scan(body.clone(), &name.unraw().to_string(), Around::Nothing)
 }
 
-fn scan(tokens: TokenStream, name: &str, in_borrowing_macro: bool) -> bool {
+/// What stands around some tokens.
+#[derive(Clone, Copy, PartialEq)]
+enum Around {
+    Nothing,
+    /// A macro that borrows what it is given.
+    BorrowingMacro,
+    /// A closure or an async block with `move`, which takes whatever it uses.
+    Move,
+}
+
+fn scan(tokens: TokenStream, name: &str, around: Around) -> bool {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     // `let name = …;` makes another variable of the name, from the next statement on.
     let mut shadowed_from_semicolon = false;
+    // From `move` to the end of the argument or the statement.
+    let mut moves = around == Around::Move;
     for (index, token) in tokens.iter().enumerate() {
         match token {
             TokenTree::Group(group) => {
-                let borrowing = macro_name(&tokens, index)
-                    .map_or(in_borrowing_macro && group.delimiter() == Delimiter::None, |name| {
-                        BORROWING.contains(&name.as_str())
-                    });
-                if scan(group.stream(), name, borrowing) {
+                let inside = match macro_name(&tokens, index) {
+                    _ if moves => Around::Move,
+                    Some(name) if BORROWING.contains(&name.as_str()) => Around::BorrowingMacro,
+                    None if group.delimiter() == Delimiter::None => around,
+                    _ => Around::Nothing,
+                };
+                if scan(group.stream(), name, inside) {
                     return true;
                 }
             }
+            TokenTree::Ident(ident) if ident == "move" => moves = true,
             TokenTree::Ident(ident) if ident.unraw() == name => {
                 if is_let_binding(&tokens, index) {
                     shadowed_from_semicolon = true;
-                } else if !(borrows(&tokens, index) || in_borrowing_macro && is_whole_argument(&tokens, index)) {
+                } else if moves {
+                    if !is_other_name(&tokens, index) {
+                        return true;
+                    }
+                } else if !(borrows(&tokens, index)
+                    || around == Around::BorrowingMacro && is_whole_argument(&tokens, index))
+                {
                     return true;
                 }
             }
             TokenTree::Punct(punct) if punct.as_char() == ';' && shadowed_from_semicolon => return false,
+            TokenTree::Punct(punct) if matches!(punct.as_char(), ';' | ',') => moves = around == Around::Move,
             _ => {}
         }
     }
@@ -105,16 +127,22 @@ fn is_whole_argument(tokens: &[TokenTree], index: usize) -> bool {
     (before.is_none() || separator(before)) && (after.is_none() || separator(after))
 }
 
+/// Whether the name at `index` is that of something else: `other.name` and `path::name`, but not the range `0..name`;
+/// `'name` of a label.
+fn is_other_name(tokens: &[TokenTree], index: usize) -> bool {
+    let (before, before_that) = (at(tokens, index, 1), at(tokens, index, 2));
+    let (after, after_that) = (tokens.get(index + 1), tokens.get(index + 2));
+    is_punct(before, '.') && !is_punct(before_that, '.')
+        || is_punct(before, ':') && is_punct(before_that, ':')
+        || is_punct(after, ':') && is_punct(after_that, ':')
+        || is_punct(before, '\'')
+}
+
 /// Whether the name at `index` is borrowed, or is no use of the argument at all.
 fn borrows(tokens: &[TokenTree], index: usize) -> bool {
     let (before, before_that) = (at(tokens, index, 1), at(tokens, index, 2));
     let (after, after_that) = (tokens.get(index + 1), tokens.get(index + 2));
-
-    // `other.name` and `path::name`, but not the range `0..name`; `'name` of a label; `*name`.
-    let is_member = is_punct(before, '.') && !is_punct(before_that, '.');
-    let is_path =
-        is_punct(before, ':') && is_punct(before_that, ':') || is_punct(after, ':') && is_punct(after_that, ':');
-    if is_member || is_path || is_punct(before, '\'') || is_punct(before, '*') {
+    if is_other_name(tokens, index) || is_punct(before, '*') {
         return true;
     }
     // `&name` and `&mut name`, but not `a && name`.
@@ -174,6 +202,8 @@ mod tests {
             "let order = order.id(); send(order)",
             "let mut order = &order; send(order)",
             "f(|x| x + order.total())",
+            "f(move |x| x + 1, order.total())",
+            "spawn(async move { this.order }); order.len()",
         ] {
             assert!(!given(body), "{body}");
         }
@@ -200,6 +230,9 @@ mod tests {
             "other(|| { drop(order) })",
             "a && order",
             "dbg!(order)",
+            "tokio::spawn(async move { order.len() })",
+            "spawn(move || send(&order))",
+            "let task = async move { println!(\"{}\", order) };",
         ] {
             assert!(given(body), "{body}");
         }

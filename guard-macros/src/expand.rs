@@ -53,6 +53,8 @@ pub(crate) fn function(draft: &Draft, mut function: Function) -> TokenStream {
         Some(retries) => retries.max.known() != Some(0),
         None => draft.policy.is_some(),
     };
+    let [call, wait, rejected, pause, judged, timed_out] =
+        ["__call", "__wait", "__rejected", "__pause", "__judged", "__timed_out"].map(local);
     let timed = if draft.timeout.is_some() || draft.attempt_timeout.is_some() {
         Some(quote!(timed))
     } else {
@@ -63,25 +65,25 @@ pub(crate) fn function(draft: &Draft, mut function: Function) -> TokenStream {
     let policy = policy(draft, &function.signature.ident, private);
     let arguments = if may_retry { per_attempt(draft, &mut function, private) } else { TokenStream::new() };
     let body = body(&function, guarded, may_retry);
-    let from_rejected = guarded.call("from_rejected", quote!(__rejected));
+    let from_rejected = guarded.call("from_rejected", quote!(#rejected));
     let outcome = guarded.outcome();
-    let from_body = guarded.call("from_body", quote!(#outcome, __call.attempts()));
-    let timed_out = if may_retry {
+    let from_body = guarded.call("from_body", quote!(#outcome, #call.attempts()));
+    let ended = if may_retry {
         quote! {
-            match __call.settle_timed_out(__timed_out) {
-                #private::Ok(__pause) => break '__attempt __pause,
-                #private::Err(__rejected) => return #from_rejected,
+            match #call.settle_timed_out(#timed_out) {
+                #private::Ok(#pause) => break '__attempt #pause,
+                #private::Err(#rejected) => return #from_rejected,
             }
         }
     } else {
-        let rejected = guarded.call("from_rejected", quote!(__call.end_timed_out(__timed_out)));
+        let rejected = guarded.call("from_rejected", quote!(#call.end_timed_out(#timed_out)));
         quote!(return #rejected)
     };
     let attempt = if let Some(timed) = &timed {
         quote! {
-            match __call.#timed(#body).await {
-                #private::Ok(__outcome) => __outcome,
-                #private::Err(__timed_out) => #timed_out,
+            match #call.#timed(#body).await {
+                #private::Ok(#outcome) => #outcome,
+                #private::Err(#timed_out) => #ended,
             }
         }
     } else {
@@ -90,14 +92,14 @@ pub(crate) fn function(draft: &Draft, mut function: Function) -> TokenStream {
     let judge = judge(guarded, private);
     let ask = if timed.is_some() { quote!(admit_timed) } else { quote!(admit) };
     let admit = quote! {
-        if !__call.#ask() {
-            let __wait = match __call.admit_slowly() {
+        if !#call.#ask() {
+            let #wait = match #call.admit_slowly() {
                 #private::Admission::Admitted => #private::None,
-                #private::Admission::Waiting(__wait) => #private::Some(__wait),
-                #private::Admission::Rejected(__rejected) => return #from_rejected,
+                #private::Admission::Waiting(#wait) => #private::Some(#wait),
+                #private::Admission::Rejected(#rejected) => return #from_rejected,
             };
-            if let #private::Some(__wait) = __wait {
-                if let #private::Err(__rejected) = __wait.await {
+            if let #private::Some(#wait) = #wait {
+                if let #private::Err(#rejected) = #wait.await {
                     return #from_rejected;
                 }
             }
@@ -109,18 +111,18 @@ pub(crate) fn function(draft: &Draft, mut function: Function) -> TokenStream {
         quote! {
             loop {
                 #admit
-                let __pause = '__attempt: {
+                let #pause = '__attempt: {
                     let #outcome = { #arguments #attempt };
-                    let __judged = #judge;
-                    if !__call.succeeded(&__judged) {
-                        if let #private::Some(__pause) = __call.settle(&__judged) {
+                    let #judged = #judge;
+                    if !#call.succeeded(&#judged) {
+                        if let #private::Some(#pause) = #call.settle(&#judged) {
                             #private::let_go(#private::Some(#outcome));
-                            break '__attempt __pause;
+                            break '__attempt #pause;
                         }
                     }
                     return #from_body;
                 };
-                __pause.await;
+                #pause.await;
             }
         }
     } else {
@@ -128,9 +130,9 @@ pub(crate) fn function(draft: &Draft, mut function: Function) -> TokenStream {
         quote! {
             #admit
             let #outcome = #attempt;
-            let __judged = #judge;
-            if !__call.succeeded(&__judged) {
-                __call.settle(&__judged);
+            let #judged = #judge;
+            if !#call.succeeded(&#judged) {
+                #call.settle(&#judged);
             }
             #from_body
         }
@@ -144,6 +146,11 @@ pub(crate) fn function(draft: &Draft, mut function: Function) -> TokenStream {
             #steps
         }
     }
+}
+
+/// A variable of ours: by its hygiene another than any of the user's, whatever that is called.
+fn local(name: &str) -> Ident {
+    Ident::new(name, Span::mixed_site())
 }
 
 /// The declared return type in the generated code: all that is said of it stands where it does, so that one that cannot
@@ -171,9 +178,10 @@ impl Output {
         quote_spanned!(*start=> #path::#function #arguments)
     }
 
-    /// The variable that holds what an attempt returned.
+    /// The variable that holds what an attempt returned. It stands in the user's hygiene, as the type does: the compiler
+    /// says the same thing once only where all of it does. Hence the long name.
     fn outcome(&self) -> Ident {
-        Ident::new("__outcome", self.end.resolved_at(self.start))
+        Ident::new("__apiguard_outcome", self.end.resolved_at(self.start))
     }
 
     /// The type of the body.
@@ -187,6 +195,7 @@ impl Output {
 /// The statements that bring the policy and the call into being.
 fn policy(draft: &Draft, function: &Ident, private: &TokenStream) -> TokenStream {
     let settings = settings::expression(draft, private);
+    let call = local("__call");
     if let Some(policy) = &draft.policy {
         let per_call = draft.retries.is_some() || draft.timeout.is_some() || draft.attempt_timeout.is_some();
         // A static and not a `const` block: what is wrong with a constant is then found without running the code generator.
@@ -198,18 +207,18 @@ fn policy(draft: &Draft, function: &Ident, private: &TokenStream) -> TokenStream
         let (start, end) = ends(policy);
         let held = call_at((start, end), private, &["Place", "hold"], quote_spanned!(start=> &#policy));
         let name = Ident::new("__policy", Span::mixed_site().located_at(start));
-        let call = call_at((start, end), private, &["Call", "new"], quote_spanned!(start=> &#name, #site));
+        let begun = call_at((start, end), private, &["Call", "new"], quote_spanned!(start=> &#name, #site));
         return quote! {
             #site_static
             let #name = #held;
-            let mut __call = #call;
+            let mut #call = #begun;
         };
     }
     let name = name(draft, function, private);
     quote! {
         static __POLICY: #private::Policy = #private::Policy::new(#name, #settings);
         #private::inventory::submit! { #private::Registration(&__POLICY) }
-        let mut __call = #private::Call::new(&__POLICY, #private::None);
+        let mut #call = #private::Call::new(&__POLICY, #private::None);
     }
 }
 
@@ -244,20 +253,20 @@ fn per_attempt(draft: &Draft, function: &mut Function, private: &TokenStream) ->
         }
     }
     for argument in function.arguments() {
-        let name = &argument.name;
+        let (name, cfg) = (&argument.name, &argument.cfg);
         let asked_for = draft.clone.iter().any(|asked| asked == name);
         if let Some(word) = argument.mutable.filter(|_| argument.kind != Kind::MutableReference) {
             any_mut = true;
             let word = syn::token::Mut(word);
             let clone = clone(&argument, private);
-            made.extend(quote_spanned!(name.span()=> let #word #name = #clone;));
+            made.extend(quote_spanned!(name.span()=> #(#cfg)* let #word #name = #clone;));
         } else if argument.kind == Kind::MutableReference {
             if argument.mutable.is_none() && given_away(&body, name) {
-                made.extend(quote_spanned!(name.span()=> let #name = &mut *#name;));
+                made.extend(quote_spanned!(name.span()=> #(#cfg)* let #name = &mut *#name;));
             }
         } else if asked_for || argument.kind == Kind::Value && given_away(&body, name) {
             let clone = clone(&argument, private);
-            made.extend(quote_spanned!(name.span()=> let #name = #clone;));
+            made.extend(quote_spanned!(name.span()=> #(#cfg)* let #name = #clone;));
         }
     }
     if any_mut {
@@ -284,12 +293,13 @@ fn clone(argument: &Argument, private: &TokenStream) -> TokenStream {
 fn body(function: &Function, guarded: &Output, may_retry: bool) -> TokenStream {
     let block = &function.body;
     let typed = guarded.body();
+    let variable = Ident::new("__apiguard_typed", guarded.start);
     // Where the compiler says that it has the type from.
-    let returned = quote_spanned!(guarded.start=> return __typed;);
+    let returned = quote_spanned!(guarded.start=> return #variable;);
     let never = quote!(loop {});
     // For a body on one line, whose braces the compiler would call unnecessary.
     let label = quote_spanned!(block.span_open()=> '__body:);
-    let typed = quote_spanned!(guarded.start=> let __typed: #typed = #never;);
+    let typed = quote_spanned!(guarded.start=> let #variable: #typed = #never;);
     let movement = if may_retry { TokenStream::new() } else { quote!(move) };
     quote! {
         async #movement {
@@ -307,6 +317,7 @@ fn body(function: &Function, guarded: &Output, may_retry: bool) -> TokenStream {
 fn judge(guarded: &Output, private: &TokenStream) -> TokenStream {
     let outcome = guarded.outcome();
     let outcome = guarded.call("outcome", quote_spanned!(guarded.start=> &#outcome));
+    let [good, bad] = ["__good", "__bad"].map(local);
     quote! {{
         #[allow(unused_imports)]
         use #private::judge::{
@@ -314,8 +325,8 @@ fn judge(guarded: &Output, private: &TokenStream) -> TokenStream {
             GoodAnything as _, GoodClassified as _,
         };
         match #outcome {
-            #private::Ok(__good) => (&&#private::judge::Good(__good)).judge(),
-            #private::Err(__bad) => (&&&&&#private::judge::Bad(__bad)).judge(),
+            #private::Ok(#good) => (&&#private::judge::Good(#good)).judge(),
+            #private::Err(#bad) => (&&&&&#private::judge::Bad(#bad)).judge(),
         }
     }}
 }

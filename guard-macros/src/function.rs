@@ -118,7 +118,11 @@ impl Function {
                     Type::Reference(_) => Kind::Reference,
                     _ => Kind::Value,
                 };
+                let before = found.len();
                 collect(&argument.pat, kind, true, &mut found);
+                let cfg = argument.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
+                let cfg: Vec<_> = cfg.cloned().collect();
+                found[before..].iter_mut().for_each(|argument| argument.cfg.clone_from(&cfg));
             }
         }
         found
@@ -136,6 +140,8 @@ pub(crate) struct Argument {
     pub(crate) name: syn::Ident,
     pub(crate) mutable: Option<Span>,
     pub(crate) kind: Kind,
+    /// Where it exists at all.
+    pub(crate) cfg: Vec<Attribute>,
 }
 
 /// The variables of a pattern; inside a pattern the types are not known, and each is taken for a value.
@@ -148,6 +154,7 @@ fn collect(pattern: &Pat, kind: Kind, whole: bool, found: &mut Vec<Argument>) {
                     name: ident.ident.clone(),
                     mutable: ident.mutability.map(|word| word.span()),
                     kind,
+                    cfg: Vec::new(),
                 });
             }
             if let Some((_, inner)) = &ident.subpat {
