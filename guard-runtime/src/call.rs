@@ -227,17 +227,18 @@ impl<'p> Call<'p> {
 
     /// The last step: the breaker's permit.
     fn admit_to_breaker(&mut self, now: u64) -> Result<(), Duration> {
-        let pass = match &self.policy.breaker {
-            None => None,
+        let (pass, change) = match &self.policy.breaker {
+            None => (None, None),
             Some(breaker) => {
                 let (pass, change) = breaker.admit(now).map_err(|open| open.retry_after)?;
-                self.changed(change);
-                Some(pass)
+                (Some(pass), change)
             }
         };
         self.since = now;
         self.attempts = self.attempts.saturating_add(1);
         self.running = Running::from(pass);
+        // Last: a subscriber that panics leaves a call that gives its permit back.
+        self.changed(change);
         Ok(())
     }
 
@@ -297,14 +298,14 @@ impl<'p> Call<'p> {
         if !judged.is_plain_success() || self.attempts > 1 {
             return false;
         }
-        if let (Some(breaker), Some(pass)) = (&self.policy.breaker, self.running.pass()) {
+        let running = std::mem::replace(&mut self.running, Running::NOTHING);
+        self.policy.counters.success();
+        if let (Some(breaker), Some(pass)) = (&self.policy.breaker, running.pass()) {
             if !breaker.is_well() {
                 let change = breaker.settle(pass, Sign::Good, clock::now());
                 self.changed(change);
             }
         }
-        self.policy.counters.success();
-        self.running = Running::NOTHING;
         true
     }
 
@@ -381,11 +382,11 @@ impl<'p> Call<'p> {
         if self.attempts > 1 {
             count(&self.policy.counters.retries);
         }
-        if let (Some(breaker), Some(pass)) = (&self.policy.breaker, self.running.pass()) {
+        let running = std::mem::replace(&mut self.running, Running::NOTHING);
+        if let (Some(breaker), Some(pass)) = (&self.policy.breaker, running.pass()) {
             let change = breaker.settle(pass, sign, now);
             self.changed(change);
         }
-        self.running = Running::NOTHING;
     }
 
     /// A retry, if one is worth its while.
