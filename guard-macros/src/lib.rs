@@ -1,6 +1,6 @@
 //! `#[guarded]` and `policy!` of the crate `apiguard`.
 //!
-//! Three steps: `parse` reads the settings with their spans, `check` finds what is wrong with them, `expand` writes the
+//! Three steps: `items` and `parse` read the settings with their spans, `check` finds what is wrong with them, `expand` writes the
 //! function. `keys` is the table of settings, `arguments` tells what a body gives away.
 
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@ mod check;
 mod diag;
 mod expand;
 mod function;
+mod items;
 mod keys;
 mod parse;
 mod policy;

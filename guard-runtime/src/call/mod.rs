@@ -19,17 +19,18 @@
 //! dropped while an attempt runs gives the probe's place back; for the breaker that says nothing, unless the body
 //! panicked or had been running for 5 s.
 
+mod waits;
+
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use guard_spec::{Retry, Settings, Statuses};
-use pin_project_lite::pin_project;
 
+pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
 use crate::breaker::{Change, Pass, Sign};
 use crate::bucket::{Entry, Refused, Turn};
-use crate::clock::{self, NANOS_PER_MS, Slot, Timer};
+use crate::clock::{self, NANOS_PER_MS, Timer};
 use crate::counters::count;
 use crate::verdict::Judged;
 use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
@@ -85,46 +86,6 @@ pub enum Admission<'c> {
     /// Not yet.
     Waiting(Wait<'c>),
 }
-
-/// A wait for the turn of an attempt.
-#[must_use = "an attempt that does not wait for its turn has not been admitted"]
-pub struct Wait<'c>(Pin<Box<dyn Future<Output = Result<(), Rejected>> + Send + 'c>>);
-
-impl std::fmt::Debug for Wait<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Wait")
-    }
-}
-
-impl Future for Wait<'_> {
-    type Output = Result<(), Rejected>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.0.as_mut().poll(cx)
-    }
-}
-
-/// The pause before a retry. Holds nothing.
-#[derive(Debug)]
-#[must_use = "a retry without its pause hammers the service"]
-pub struct Pause {
-    until: u64,
-    timer: Option<Pin<Box<Timer>>>,
-}
-
-impl Future for Pause {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let until = self.until;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(Timer::at(until)));
-        timer.as_mut().poll_end(until, cx)
-    }
-}
-
-/// A timeout of the policy ended the attempt.
-#[derive(Clone, Copy, Debug)]
-pub struct TimedOut(());
 
 impl<'p> Call<'p> {
     /// A call that begins now. What `site` sets of retries and timeouts goes before what the policy says.
@@ -470,42 +431,6 @@ impl Drop for Call<'_> {
     fn drop(&mut self) {
         if self.running != Running::NOTHING {
             self.abandon();
-        }
-    }
-}
-
-pin_project! {
-    /// An attempt with an end: its timer is set when the body first has to wait.
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless polled"]
-    pub struct Timed<F, T> {
-        #[pin]
-        body: F,
-        // `u64::MAX` for none.
-        limit: u64,
-        #[pin]
-        timer: Option<T>,
-    }
-}
-
-impl<F: Future, T: Slot> Future for Timed<F, T> {
-    type Output = Result<F::Output, TimedOut>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        if let Poll::Ready(output) = this.body.poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
-        let limit = *this.limit;
-        if limit == u64::MAX {
-            return Poll::Pending;
-        }
-        if this.timer.is_none() {
-            this.timer.set(Some(T::at(limit)));
-        }
-        match this.timer.as_pin_mut().map(|timer| timer.poll_end(limit, cx)) {
-            Some(Poll::Ready(())) => Poll::Ready(Err(TimedOut(()))),
-            _ => Poll::Pending,
         }
     }
 }
