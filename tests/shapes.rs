@@ -293,6 +293,55 @@ impl Api for Shop {
     }
 }
 
+#[async_trait::async_trait]
+trait Boxed {
+    async fn borrows(&self, item: &str) -> R<usize>;
+    async fn changes(&mut self, by: u32, list: &mut Vec<u32>) -> R<u32>;
+    async fn gives_away(&self, item: String, mut list: Vec<u32>, (a, b): (u32, u32)) -> Result<usize, AppError>;
+    async fn consumes(self: Box<Self>) -> R<String>;
+}
+
+/// `async_trait` comes first.
+#[async_trait::async_trait]
+impl Boxed for Shop {
+    #[guarded(retries(2, base = "1ms"))]
+    async fn borrows(&self, item: &str) -> R<usize> {
+        fail_twice(item.len() + self.name.len())
+    }
+
+    #[guarded(retries(2, base = "1ms"), timeout = "10s", breaker = 9)]
+    async fn changes(&mut self, by: u32, list: &mut Vec<u32>) -> R<u32> {
+        self.count += by;
+        fill(list);
+        fail_twice(self.count)
+    }
+
+    #[guarded(retries(2, base = "1ms"))]
+    async fn gives_away(&self, item: String, mut list: Vec<u32>, (a, b): (u32, u32)) -> Result<usize, AppError> {
+        list.push(a + b);
+        let all = (item, list);
+        fail_twice(0)?;
+        Ok(all.0.len() + all.1.len())
+    }
+
+    #[guarded(breaker = 5)]
+    async fn consumes(self: Box<Self>) -> R<String> {
+        fail_twice(self.name)
+    }
+}
+
+#[async_trait::async_trait]
+trait BoxedByDefault: Sync {
+    /// `async_trait` comes first here, too.
+    #[guarded(retries(2, base = "1ms"))]
+    async fn has_a_body(&self, item: String) -> R<usize> {
+        fail_twice(item.len())
+    }
+}
+
+#[async_trait::async_trait]
+impl BoxedByDefault for Shop {}
+
 fn is_send<T: Send>(value: T) -> T {
     value
 }
@@ -369,4 +418,21 @@ async fn methods_of_every_kind() {
     third_time!(one.by_a_shared_policy());
     third_time!(one.get(1));
     third_time!(one.default_body());
+}
+
+#[tokio::test(start_paused = true)]
+async fn methods_that_async_trait_has_boxed() {
+    let policy = || Policy::builder("shop").build().unwrap();
+    let shop = || Shop { count: 1, name: "abc".into(), policy: policy(), shared: Arc::new(policy()) };
+    let mut one = shop();
+    third_time!(one.borrows("x"));
+    let mut list = Vec::new();
+    third_time!(one.changes(2, &mut list));
+    assert_eq!((one.count, list.len()), (7, 3));
+    third_time!(one.gives_away("x".into(), vec![1], (1, 2)));
+    assert_eq!(one.gives_away("x".into(), vec![1], (1, 2)).await.unwrap(), 3);
+    third_time!(one.has_a_body("x".into()));
+    assert_eq!(Box::new(shop()).consumes().await.unwrap(), "abc");
+    let object: &dyn BoxedByDefault = &one;
+    assert_eq!(object.has_a_body("xy".into()).await.unwrap(), 2);
 }

@@ -138,12 +138,16 @@ pub(crate) fn function(draft: &Draft, mut function: Function) -> TokenStream {
         }
     };
 
+    let statements = quote!(#policy #steps);
+    let statements = match &function.boxed {
+        Some(boxed) => boxed.around(&statements),
+        None => statements,
+    };
     let Function { attributes, visibility, signature, .. } = &function;
     quote! {
         #(#attributes)*
         #visibility #signature {
-            #policy
-            #steps
+            #statements
         }
     }
 }
@@ -238,7 +242,7 @@ fn per_attempt(draft: &Draft, function: &mut Function, private: &TokenStream) ->
     let body = function.body.stream();
     let mut made = TokenStream::new();
     let mut any_mut = false;
-    if let Some(FnArg::Receiver(receiver)) = function.signature.inputs.first() {
+    if let (Some(FnArg::Receiver(receiver)), None) = (function.signature.inputs.first(), &function.boxed) {
         let word = Ident::new("self", receiver.self_token.span);
         let is_value = match &receiver.kind {
             ReceiverKind::Value => true,
@@ -269,7 +273,9 @@ fn per_attempt(draft: &Draft, function: &mut Function, private: &TokenStream) ->
             made.extend(quote_spanned!(name.span()=> #(#cfg)* let #name = #clone;));
         }
     }
-    if any_mut {
+    if let (true, Some(boxed)) = (any_mut, &mut function.boxed) {
+        boxed.remove_mut();
+    } else if any_mut {
         for input in &mut function.signature.inputs {
             if let FnArg::Typed(argument) = input {
                 if !matches!(&*argument.ty, Type::Reference(reference) if reference.mutability.is_some()) {

@@ -6,6 +6,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{Attribute, FnArg, Pat, ReturnType, Signature, Token, Type, Visibility};
 
+use crate::boxed::Boxed;
 use crate::diag::Diagnostics;
 
 pub(crate) struct Function {
@@ -13,6 +14,8 @@ pub(crate) struct Function {
     pub(crate) visibility: Visibility,
     pub(crate) signature: Signature,
     pub(crate) body: Group,
+    /// What is around the body when `#[async_trait]` came first.
+    pub(crate) boxed: Option<Boxed>,
 }
 
 impl Parse for Function {
@@ -33,7 +36,11 @@ impl Parse for Function {
         }
         match input.parse()? {
             TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => {
-                Ok(Function { attributes, visibility, signature, body })
+                let (boxed, body) = match Boxed::take_apart(&body) {
+                    Some((boxed, inner)) if signature.asyncness.is_none() => (Some(boxed), inner),
+                    _ => (None, body),
+                };
+                Ok(Function { attributes, visibility, signature, body, boxed })
             }
             other => Err(syn::Error::new(other.span(), "expected the body of the function")),
         }
@@ -77,7 +84,7 @@ impl Function {
             }
             !is_guard
         });
-        if self.signature.asyncness.is_none() {
+        if self.signature.asyncness.is_none() && self.boxed.is_none() {
             guardable = false;
             diag.error(
                 self.signature.fn_token.span,
@@ -102,6 +109,9 @@ impl Function {
     }
 
     pub(crate) fn output(&self) -> Option<&Type> {
+        if let Some(boxed) = &self.boxed {
+            return Some(&boxed.output);
+        }
         match &self.signature.output {
             ReturnType::Default => None,
             ReturnType::Type(_, output) => Some(output),
@@ -110,14 +120,13 @@ impl Function {
 
     /// The names that the arguments bind, each with what it is.
     pub(crate) fn arguments(&self) -> Vec<Argument> {
+        if let Some(boxed) = &self.boxed {
+            return boxed.arguments(&self.signature);
+        }
         let mut found = Vec::new();
         for input in &self.signature.inputs {
             if let FnArg::Typed(argument) = input {
-                let kind = match &*argument.ty {
-                    Type::Reference(reference) if reference.mutability.is_some() => Kind::MutableReference,
-                    Type::Reference(_) => Kind::Reference,
-                    _ => Kind::Value,
-                };
+                let kind = kind_of(&argument.ty);
                 let before = found.len();
                 collect(&argument.pat, kind, true, &mut found);
                 let cfg = argument.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
@@ -144,8 +153,16 @@ pub(crate) struct Argument {
     pub(crate) cfg: Vec<Attribute>,
 }
 
+pub(crate) fn kind_of(ty: &Type) -> Kind {
+    match ty {
+        Type::Reference(reference) if reference.mutability.is_some() => Kind::MutableReference,
+        Type::Reference(_) => Kind::Reference,
+        _ => Kind::Value,
+    }
+}
+
 /// The variables of a pattern; inside a pattern the types are not known, and each is taken for a value.
-fn collect(pattern: &Pat, kind: Kind, whole: bool, found: &mut Vec<Argument>) {
+pub(crate) fn collect(pattern: &Pat, kind: Kind, whole: bool, found: &mut Vec<Argument>) {
     match pattern {
         Pat::Ident(ident) => {
             if ident.by_ref.is_none() {

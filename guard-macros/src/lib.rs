@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod boxed;
 mod check;
 mod diag;
 mod expand;
@@ -52,12 +53,16 @@ use proc_macro::TokenStream;
 ///
 /// # What it guards
 ///
-/// Async functions and methods that return `Result<T, E>` with `E: From<apiguard::Rejected>`, or
+/// Async functions and methods, those under `#[async_trait]` too, that return `Result<T, E>` with `E: From<apiguard::Rejected>`, or
 /// `Result<T, apiguard::Error<E>>` for any `E`; the body is then written as if it returned `Result<T, E>`.
 ///
 /// With retries the body may run again: what it borrows is borrowed again, an argument that it gives away by name is cloned
 /// at the start of each attempt and must be `Clone`, a `mut` argument starts each attempt with its original value. Without
-/// retries nothing is cloned and everything may be moved.
+/// retries nothing is cloned and everything may be moved. (A `&mut` borrow of an argument cannot be returned from a body
+/// that may run again; return an owned value, or set `retries = 0`.)
+///
+/// `#[tracing::instrument]` below the attribute makes one span of the call, above it one of each attempt; above it the
+/// function must return an error type of its own, not `apiguard::Error<E>`.
 ///
 /// # Errors
 ///
