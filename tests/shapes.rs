@@ -342,6 +342,26 @@ trait BoxedByDefault: Sync {
 #[async_trait::async_trait]
 impl BoxedByDefault for Shop {}
 
+/// `Send`, not `Sync`: only read here, through `&mut`.
+struct NotSync(Cell<u32>);
+
+impl NotSync {
+    #[guarded(retries(2, base = "1ms"))]
+    async fn reads(&mut self, other: &mut NotSync) -> R<u32> {
+        tokio::task::yield_now().await;
+        fail_twice(self.0.get() + other.0.get())
+    }
+}
+
+macro_rules! fragments {
+    ($name:ident, $item:ident, $base:literal, $body:block) => {
+        #[guarded(retries(2, base = $base))]
+        async fn $name($item: String) -> R<usize> $body
+    };
+}
+
+fragments!(from_fragments, item, "1ms", { fail_twice(item.len()) });
+
 fn is_send<T: Send>(value: T) -> T {
     value
 }
@@ -402,6 +422,7 @@ async fn functions_with_other_attributes_and_from_macros() {
     third_time!(instrumented_below("a".into()));
     third_time!(instrumented_above("a".into()));
     third_time!(inside_a_macro(1));
+    third_time!(from_fragments("a".into()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -418,6 +439,8 @@ async fn methods_of_every_kind() {
     third_time!(one.by_a_shared_policy());
     third_time!(one.get(1));
     third_time!(one.default_body());
+    let (mut a, mut b) = (NotSync(Cell::new(1)), NotSync(Cell::new(2)));
+    third_time!(a.reads(&mut b));
 }
 
 #[tokio::test(start_paused = true)]

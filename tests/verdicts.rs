@@ -154,3 +154,22 @@ async fn a_type_may_have_its_own_verdict_and_any_other_error_is_transient() {
     assert_eq!(attempts!(Result<(), Opaque>, Err(Opaque)), 3);
     assert_eq!(attempts!(Result<(), Opaque>, Ok(())), 1);
 }
+
+static GENERIC: AtomicU32 = AtomicU32::new(0);
+
+#[guarded(retries(2, base = "1ms"))]
+#[allow(clippy::unused_async)]
+async fn generic<E: From<Rejected> + std::error::Error + 'static>(make: impl Fn() -> E) -> Result<(), E> {
+    GENERIC.fetch_add(1, Relaxed);
+    Err(make())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generic_error_is_judged_when_it_is_known_to_be_an_error() {
+    generic(|| AppError::from(status(404))).await.unwrap_err();
+    assert_eq!(GENERIC.swap(0, Relaxed), 1);
+    generic(|| AppError::from(rejected())).await.unwrap_err();
+    assert_eq!(GENERIC.swap(0, Relaxed), 1);
+    generic(|| AppError::from(status(503))).await.unwrap_err();
+    assert_eq!(GENERIC.swap(0, Relaxed), 3);
+}

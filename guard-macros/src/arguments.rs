@@ -1,8 +1,9 @@
 //! Which arguments a retried body gives away, told from its tokens.
 //!
 //! A retried body may run again: what it only borrows is borrowed again, what it gives away by name is cloned for each
-//! attempt. Types are not known here, so the rule is one of tokens, and where it errs it errs towards a clone, which
-//! costs a `Clone` bound, never a wrong run.
+//! attempt. Types are not known here, so the rule is one of tokens. Where it takes a borrow for a gift, that costs a
+//! `Clone` bound; where it takes a gift for a borrow (a method that consumes its `self`), the compiler rejects the loop, and
+//! `clone(order)` in the attribute helps. Neither runs wrongly.
 
 use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use syn::ext::IdentExt;
@@ -40,6 +41,15 @@ const BORROWING: &[&str] = &[
 /// Whether the tokens give the value of this name away.
 pub(crate) fn given_away(body: &TokenStream, name: &Ident) -> bool {
     scan(body.clone(), &name.unraw().to_string(), Around::Nothing)
+}
+
+/// Whether the tokens name it at all.
+pub(crate) fn mentions(body: &TokenStream, name: &Ident) -> bool {
+    body.clone().into_iter().any(|token| match token {
+        TokenTree::Group(group) => mentions(&group.stream(), name),
+        TokenTree::Ident(ident) => ident == *name,
+        _ => false,
+    })
 }
 
 /// What stands around some tokens.

@@ -3,7 +3,7 @@
 use guard_spec::{Breaker, Field, Problem, Rate, Retry, Settings, nearest};
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
-use syn::Expr;
+use syn::{Expr, FnArg, Pat, ReceiverKind};
 
 use crate::diag::Diagnostics;
 use crate::function::Function;
@@ -27,6 +27,54 @@ pub(crate) fn check_clone(draft: &Draft, function: &Function, diag: &mut Diagnos
             None => format!("the arguments are `{}`", names.join("`, `")),
         };
         diag.error(name.span(), format!("`{name}` is not an argument of this function; {advice}"));
+    }
+}
+
+/// What cannot start anew with each attempt: the value is gone, or changed, after the first one.
+pub(crate) fn check_anew(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
+    if !draft.may_retry() || function.boxed.is_some() {
+        return;
+    }
+    for input in &function.signature.inputs {
+        match input {
+            FnArg::Receiver(receiver) if !is_pin(&receiver.kind) => {
+                if let Some(word) = &receiver.mutability {
+                    diag.error(
+                        word.span,
+                        "a retried call cannot start each attempt with the original `self`; \
+                         write `self` and in the body `let mut this = self.clone()`, or `retries = 0`",
+                    );
+                }
+            }
+            FnArg::Receiver(_) => {}
+            FnArg::Typed(argument) => check_ref_mut(&argument.pat, diag),
+        }
+    }
+}
+
+/// `self: Pin<&mut Self>` is a borrow, whatever `mut` says.
+fn is_pin(kind: &ReceiverKind) -> bool {
+    matches!(kind, ReceiverKind::Typed(_, ty) if ty.to_token_stream().to_string().contains("Pin"))
+}
+
+fn check_ref_mut(pattern: &Pat, diag: &mut Diagnostics) {
+    match pattern {
+        Pat::Ident(ident) => {
+            if let (Some(word), Some(_)) = (&ident.by_ref, &ident.mutability) {
+                diag.error(
+                    word.span,
+                    format!(
+                        "a retried call cannot start each attempt with the original of `ref mut {0}`; write `mut {0}`",
+                        ident.ident
+                    ),
+                );
+            }
+        }
+        Pat::Tuple(tuple) => tuple.elems.iter().for_each(|element| check_ref_mut(element, diag)),
+        Pat::TupleStruct(tuple) => tuple.elems.iter().for_each(|element| check_ref_mut(element, diag)),
+        Pat::Struct(fields) => fields.fields.iter().for_each(|field| check_ref_mut(&field.pat, diag)),
+        Pat::Slice(slice) => slice.elems.iter().for_each(|element| check_ref_mut(element, diag)),
+        _ => {}
     }
 }
 

@@ -30,7 +30,7 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, FnArg, ReceiverKind, Type};
 
-use crate::arguments::given_away;
+use crate::arguments::{given_away, mentions};
 use crate::function::{Argument, Function, Kind, remove_mut};
 use crate::parse::Draft;
 use crate::settings::{self, call_at, constant, ends};
@@ -49,10 +49,7 @@ pub(crate) fn function(draft: &Draft, mut function: Function) -> TokenStream {
     let Some(output) = function.output().cloned() else { return TokenStream::new() };
     let guarded = &Output::new(&output, private);
 
-    let may_retry = match &draft.retries {
-        Some(retries) => retries.max.known() != Some(0),
-        None => draft.policy.is_some(),
-    };
+    let may_retry = draft.may_retry();
     let [call, wait, rejected, pause, judged, timed_out] =
         ["__call", "__wait", "__rejected", "__pause", "__judged", "__timed_out"].map(local);
     let timed = if draft.timeout.is_some() || draft.attempt_timeout.is_some() {
@@ -307,16 +304,49 @@ fn body(function: &Function, guarded: &Output, may_retry: bool) -> TokenStream {
     let label = quote_spanned!(block.span_open()=> '__body:);
     let typed = quote_spanned!(guarded.start=> let #variable: #typed = #never;);
     let movement = if may_retry { TokenStream::new() } else { quote!(move) };
+    let unique = if may_retry { unique_borrows(function) } else { TokenStream::new() };
     quote! {
         async #movement {
             #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::needless_return)]
             if false {
+                #unique
                 #typed
                 #returned
             }
             #label #block
         }
     }
+}
+
+/// Borrows what comes by `&mut` uniquely, whatever the body does with it: a body that only reads it would borrow it
+/// shared, and the future would be `Send` only for a type that is `Sync`. Where the function returns a borrow it may be
+/// one of these, which has to stay shared.
+fn unique_borrows(function: &Function) -> TokenStream {
+    if function.output().is_none_or(returns_borrow) {
+        return TokenStream::new();
+    }
+    let body = function.body.stream();
+    let mut borrows = TokenStream::new();
+    let mut add = |name: &Ident| {
+        if mentions(&body, name) {
+            borrows.extend(quote_spanned!(name.span()=> let _ = &mut *#name;));
+        }
+    };
+    if let (Some(FnArg::Receiver(receiver)), None) = (function.signature.inputs.first(), &function.boxed) {
+        if let ReceiverKind::Reference(_, _, Some(_)) = &receiver.kind {
+            add(&Ident::new("self", receiver.self_token.span));
+        }
+    }
+    let arguments = function.arguments();
+    // One that `cfg` may take away is left as the body has it.
+    let arguments = arguments.iter().filter(|argument| argument.cfg.is_empty());
+    arguments.filter(|argument| argument.kind == Kind::MutableReference).for_each(|argument| add(&argument.name));
+    borrows
+}
+
+/// Whether a type shows a borrow; an alias may hide one, and then the function is as if it returned none.
+fn returns_borrow(output: &Type) -> bool {
+    output.to_token_stream().to_string().contains(['&', '\''])
 }
 
 /// The verdict of `__outcome`, by its type.
@@ -331,8 +361,8 @@ fn judge(guarded: &Output, private: &TokenStream) -> TokenStream {
             GoodAnything as _, GoodClassified as _,
         };
         match #outcome {
-            #private::Ok(#good) => (&&#private::judge::Good(#good)).judge(),
-            #private::Err(#bad) => (&&&&&#private::judge::Bad(#bad)).judge(),
+            #private::Ok(#good) => (&&#private::judge::Good(#good)).__apiguard_judge(),
+            #private::Err(#bad) => (&&&&&#private::judge::Bad(#bad)).__apiguard_judge(),
         }
     }}
 }

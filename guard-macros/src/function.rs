@@ -34,7 +34,16 @@ impl Parse for Function {
                 input.error("this method has no body to guard; put `#[guarded]` above the method in the `impl`")
             );
         }
-        match input.parse()? {
+        let mut body = input.parse()?;
+        // A `$body:block` of a `macro_rules!` comes wrapped.
+        while let TokenTree::Group(wrapped) = &body {
+            let inner: Vec<TokenTree> = wrapped.stream().into_iter().collect();
+            match (wrapped.delimiter(), inner.as_slice()) {
+                (Delimiter::None, [only]) => body = only.clone(),
+                _ => break,
+            }
+        }
+        match body {
             TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => {
                 let (boxed, body) = match Boxed::take_apart(&body) {
                     Some((boxed, inner)) if signature.asyncness.is_none() => (Some(boxed), inner),

@@ -37,7 +37,7 @@ use proc_macro::TokenStream;
 ///
 /// | setting | forms | meaning | default |
 /// |---|---|---|---|
-/// | `name` | `"stripe.charges"` | the policy's name in the registry and in events | `module::function` |
+/// | `name` | `"stripe.charges"` | the policy's name in the registry and in events; methods of one name in one module need names of their own | `module::function` |
 /// | `policy` | `STRIPE`, `self.policy` | use this policy: a place of type `Policy`, `&Policy` or `Arc<Policy>`. Its limits and breaker are shared; only `retries`, `timeout` and `attempt_timeout` may be set beside it | a policy of its own |
 /// | `rate` | `"100/s"`, `rate("100/s", burst = 20, max_wait = "2s")` | token bucket: never more than `burst + rate x t` attempts in any time `t` (timers that are late, by at most 2 ms, are made up for); a call waits its turn in the order of arrival, at most `max_wait` | none; `burst = 1`, `max_wait = "30s"` |
 /// | `retries` | `3`, `retries(3, base = "1s", factor = 2, cap = "60s", jitter = 0.5, statuses = [429, 500, 502..=504])` | attempts after the first. Delay n, from 1: `min(cap, base x factor^(n-1) x (1 + random x jitter))`; `jitter` may be `"full"`, `"equal"`, `"decorrelated"` or `"none"` | none; as shown |
@@ -58,8 +58,12 @@ use proc_macro::TokenStream;
 ///
 /// With retries the body may run again: what it borrows is borrowed again, an argument that it gives away by name is cloned
 /// at the start of each attempt and must be `Clone`, a `mut` argument starts each attempt with its original value. Without
-/// retries nothing is cloned and everything may be moved. (A `&mut` borrow of an argument cannot be returned from a body
-/// that may run again; return an owned value, or set `retries = 0`.)
+/// retries nothing is cloned and everything may be moved. A few things need a word then:
+///
+/// - A method that consumes its `self` looks like a borrow (`request.send()`): say `clone(request)` in the attribute.
+/// - A `&mut` borrow of an argument cannot be returned; return an owned value, or set `retries = 0`. Beside `policy`
+///   the body is taken to be retried unless `retries = 0` says otherwise.
+/// - The future is `Send` only if what the body borrows of by-value arguments is `Sync`.
 ///
 /// `#[tracing::instrument]` below the attribute makes one span of the call, above it one of each attempt; above it the
 /// function must return an error type of its own, not `apiguard::Error<E>`.
@@ -92,6 +96,7 @@ fn guard(settings: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> 
         Ok(mut function) => {
             let is_guardable = function.check(&mut diag);
             check::check_clone(&draft, &function, &mut diag);
+            check::check_anew(&draft, &function, &mut diag);
             if diag.is_empty() {
                 return expand::function(&draft, function);
             }

@@ -25,6 +25,16 @@ pub(crate) struct Literal {
     pub(crate) text: String,
 }
 
+impl Draft {
+    /// Whether the body may run again: the policy's own retries are not known here.
+    pub(crate) fn may_retry(&self) -> bool {
+        match &self.retries {
+            Some(retries) => retries.max.known() != Some(0),
+            None => self.policy.is_some(),
+        }
+    }
+}
+
 impl<T: Copy> Value<T> {
     pub(crate) fn known(&self) -> Option<T> {
         match self {
@@ -449,6 +459,11 @@ impl Fields<'_> {
         value: Expr,
         read: impl FnOnce(&Lit) -> Result<T, String>,
     ) -> Option<Value<T>> {
+        // A `$value:literal` of a `macro_rules!` comes wrapped.
+        let mut value = value;
+        while let Expr::Group(wrapped) = value {
+            value = *wrapped.expr;
+        }
         let result = match &value {
             Expr::Lit(ExprLit { lit, .. }) => read(lit),
             Expr::Unary(unary) if matches!((&unary.op, &*unary.expr), (syn::UnOp::Neg(_), Expr::Lit(_))) => {

@@ -8,6 +8,9 @@ use crate::{Error, Rejected};
 /// |---|---|
 /// | `Result<T, E>` with `E: From<Rejected>` | `Result<T, E>` |
 /// | `Result<T, apiguard::Error<E>>` | `Result<T, E>` |
+///
+/// A guarded function that calls another one with `?` holds its error: an enum of your own with `#[from] Rejected`, or
+/// `Result<T, apiguard::Error<apiguard::Error<E>>>`. It does not retry what the inner guard rejected or gave up on.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot hold a rejection by the guard",
     label = "a guarded function cannot return this",

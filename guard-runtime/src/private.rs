@@ -31,22 +31,22 @@ pub mod judge {
     pub struct Good<'a, T>(pub &'a T);
 
     pub trait GoodClassified {
-        fn judge(&self) -> Judged;
+        fn __apiguard_judge(&self) -> Judged;
     }
 
     impl<T: Classify> GoodClassified for &Good<'_, T> {
-        fn judge(&self) -> Judged {
+        fn __apiguard_judge(&self) -> Judged {
             Judged::of(self.0)
         }
     }
 
     pub trait GoodAnything {
-        fn judge(&self) -> Judged;
+        fn __apiguard_judge(&self) -> Judged;
     }
 
     impl<T> GoodAnything for Good<'_, T> {
         #[inline]
-        fn judge(&self) -> Judged {
+        fn __apiguard_judge(&self) -> Judged {
             Judged::SUCCESS
         }
     }
@@ -55,51 +55,51 @@ pub mod judge {
     pub struct Bad<'a, E>(pub &'a E);
 
     pub trait BadClassified {
-        fn judge(&self) -> Judged;
+        fn __apiguard_judge(&self) -> Judged;
     }
 
     impl<E: Classify> BadClassified for &&&&Bad<'_, E> {
-        fn judge(&self) -> Judged {
+        fn __apiguard_judge(&self) -> Judged {
             Judged::of(self.0)
         }
     }
 
     pub trait BadBoxed {
-        fn judge(&self) -> Judged;
+        fn __apiguard_judge(&self) -> Judged;
     }
 
     impl<E: AsRef<dyn StdError + Send + Sync>> BadBoxed for &&&Bad<'_, E> {
-        fn judge(&self) -> Judged {
+        fn __apiguard_judge(&self) -> Judged {
             judge_chain(self.0.as_ref())
         }
     }
 
     pub trait BadBoxedLocal {
-        fn judge(&self) -> Judged;
+        fn __apiguard_judge(&self) -> Judged;
     }
 
     impl<E: AsRef<dyn StdError>> BadBoxedLocal for &&Bad<'_, E> {
-        fn judge(&self) -> Judged {
+        fn __apiguard_judge(&self) -> Judged {
             judge_chain(self.0.as_ref())
         }
     }
 
     pub trait BadError {
-        fn judge(&self) -> Judged;
+        fn __apiguard_judge(&self) -> Judged;
     }
 
     impl<E: StdError + 'static> BadError for &Bad<'_, E> {
-        fn judge(&self) -> Judged {
+        fn __apiguard_judge(&self) -> Judged {
             judge_chain(self.0)
         }
     }
 
     pub trait BadAnything {
-        fn judge(&self) -> Judged;
+        fn __apiguard_judge(&self) -> Judged;
     }
 
     impl<E> BadAnything for Bad<'_, E> {
-        fn judge(&self) -> Judged {
+        fn __apiguard_judge(&self) -> Judged {
             Judged::UNKNOWN
         }
     }

@@ -9,6 +9,9 @@
 //! | `Err` of a type that is [`Classify`] | its own |
 //! | `Err` of another error type, boxed ones and `anyhow::Error` included | the first in its chain of sources that is known, else `Transient` |
 //! | any other `Err` | `Transient` |
+//!
+//! In a generic function the choice sees the declared bounds only: an error type parameter `E: From<Rejected>` is any
+//! other `Err`. With `E: std::error::Error + 'static` beside it the chain is walked, with `E: Classify` it is asked.
 
 use std::error::Error as StdError;
 use std::io;
@@ -19,13 +22,13 @@ use crate::{Error, Rejected};
 
 /// What an outcome means.
 ///
-/// | verdict | retried | says of the service | slows the policy down |
-/// |---|---|---|---|
-/// | `Success` | no | it is well | no |
-/// | `Permanent` | no | nothing | no |
-/// | `Failure` | no | it failed | no |
-/// | `Transient` | yes | it failed | no |
-/// | `Throttled` | yes | nothing | yes |
+/// | verdict | retried | to the breaker |
+/// |---|---|---|
+/// | `Success` | no | good |
+/// | `Permanent` | no | ends a row of failures; a probe that returns it decides nothing |
+/// | `Failure` | no | failed |
+/// | `Transient` | yes | failed |
+/// | `Throttled` | yes | nothing |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Verdict {

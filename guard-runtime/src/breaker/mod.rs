@@ -313,6 +313,20 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_the_callers_fault_ends_a_row_of_failures_and_decides_no_probe() {
+        let breaker = breaker();
+        for sign in [Sign::Bad, Sign::Bad, Sign::Answered, Sign::Bad, Sign::Bad] {
+            attempt(&breaker, sign, 0);
+        }
+        assert_eq!(breaker.load().phase, Phase::Closed { failures: 2 });
+        attempt(&breaker, Sign::Bad, 0);
+        for _ in 0..20 {
+            attempt(&breaker, Sign::Answered, 10 * SECOND);
+        }
+        assert_eq!(breaker.load().phase, Phase::HalfOpen { successes: 0, running: 0 });
+    }
+
+    #[test]
     fn one_probe_at_a_time_and_two_good_ones_close_it() {
         let breaker = opened();
         let (first, changed) = breaker.admit(10 * SECOND).unwrap();

@@ -50,6 +50,8 @@ pub(crate) struct Pass(pub(crate) u32);
 pub(crate) enum Sign {
     Good,
     Bad,
+    /// It answered, and the caller was wrong: that ends a row of failures, and proves nothing of a probe.
+    Answered,
     None,
 }
 
@@ -169,7 +171,9 @@ pub(super) fn record(parts: Parts, sign: Sign, now: u64, settings: &Breaker) -> 
         parts.change_to(Phase::Open { until })
     };
     match (parts.phase, sign) {
-        (Phase::Closed { failures: 1.. }, Sign::Good) => Some(parts.with(Phase::Closed { failures: 0 })),
+        (Phase::Closed { failures: 1.. }, Sign::Good | Sign::Answered) => {
+            Some(parts.with(Phase::Closed { failures: 0 }))
+        }
         (Phase::Closed { failures }, Sign::Bad) => {
             let failures = failures.saturating_add(1);
             let trips = failures >= settings.failure_threshold();
@@ -184,7 +188,7 @@ pub(super) fn record(parts: Parts, sign: Sign, now: u64, settings: &Breaker) -> 
             })
         }
         (Phase::HalfOpen { .. }, Sign::Bad) => Some(open()),
-        (Phase::HalfOpen { successes, running }, Sign::None) => {
+        (Phase::HalfOpen { successes, running }, Sign::Answered | Sign::None) => {
             Some(parts.with(Phase::HalfOpen { successes, running: running.saturating_sub(1) }))
         }
         // Open and forced states admit nothing that they count.

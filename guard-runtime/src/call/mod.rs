@@ -325,7 +325,7 @@ impl<'p> Call<'p> {
             }
             Verdict::Permanent => {
                 count(&counters.permanent);
-                Sign::None
+                Sign::Answered
             }
             Verdict::Throttled { .. } => {
                 count(&counters.throttled);
