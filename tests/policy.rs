@@ -161,3 +161,63 @@ async fn a_breaker_that_opens_while_a_call_waits_rejects_it_and_gives_its_token_
     let snapshot = policy.snapshot();
     assert_eq!((snapshot.waits, snapshot.tokens), (1, Some(1)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn our_own_queue_does_not_open_the_breaker() {
+    let policy = std::sync::Arc::new(
+        Policy::builder("overloaded")
+            .rate(Rate::per_second(10))
+            .timeout(Duration::from_secs(2))
+            .breaker(Breaker::consecutive(5))
+            .build()
+            .unwrap(),
+    );
+    let mut calls = tokio::task::JoinSet::new();
+    // A healthy service of 150 ms, asked for half as much again as the rate allows.
+    for _ in 0..900 {
+        let policy = policy.clone();
+        calls.spawn(async move {
+            let answer = async || {
+                tokio::time::sleep(Duration::from_millis(150)).await;
+                Ok::<_, io::Error>(1)
+            };
+            policy.call(answer).await.is_ok()
+        });
+        tokio::time::sleep(Duration::from_micros(66_667)).await;
+    }
+    calls.join_all().await;
+    let snapshot = policy.snapshot();
+    assert_eq!(snapshot.rejections.circuit_open, 0, "{snapshot}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_attempt_begins_after_the_deadline() {
+    let policy = Policy::builder("late").rate(Rate::per_second(1)).timeout(Duration::from_secs(2)).build().unwrap();
+    policy.call(async || Ok::<_, io::Error>(1)).await.unwrap();
+    let mut late = std::pin::pin!(policy.call(async || Ok::<_, io::Error>(2)));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(late.as_mut().poll(&mut cx).is_pending());
+    // The runtime stands still for a minute.
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let outcome = late.await;
+    assert!(
+        matches!(outcome, Err(Error::Rejected(Rejected::TimedOut { after, .. })) if after == Duration::from_secs(2))
+    );
+    let snapshot = policy.snapshot();
+    assert_eq!((snapshot.attempts(), snapshot.calls, snapshot.tokens), (1, 2, Some(1)), "its token is given back");
+}
+
+#[tokio::test]
+async fn a_body_that_uses_up_tokios_budget_is_ended_all_the_same() {
+    let policy = Policy::builder("busy").timeout(Duration::from_millis(20)).build().unwrap();
+    // Real time, since paused time does not move under a busy task. The body ends by itself after a while, so that a
+    // guard that does not end it fails the test instead of hanging it.
+    let begun = std::time::Instant::now();
+    let outcome = policy.call(async || {
+        while begun.elapsed() < Duration::from_secs(3) {
+            tokio::task::consume_budget().await;
+        }
+        Ok::<_, io::Error>(1)
+    });
+    assert!(matches!(outcome.await, Err(Error::Rejected(Rejected::TimedOut { .. }))));
+}

@@ -122,7 +122,8 @@ impl Future for Timer {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         match self.project() {
-            TimerProjection::Tokio { sleep } => sleep.poll(cx),
+            // Outside tokio's budget for a task: a body that uses that up would never be ended.
+            TimerProjection::Tokio { sleep } => std::pin::pin!(tokio::task::unconstrained(sleep)).poll(cx),
             TimerProjection::Thread { alarm } => alarm.poll(cx),
         }
     }
@@ -193,7 +194,14 @@ mod outside {
                 return Poll::Ready(());
             }
             let waker = cx.waker().clone();
-            let shared = self.shared.get_or_insert_with(|| start(self.delay));
+            if self.shared.is_none() {
+                self.shared = start(self.delay);
+            }
+            let Some(shared) = &self.shared else {
+                // No thread is to be had now: the task is asked to try again.
+                waker.wake();
+                return Poll::Pending;
+            };
             let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
             if state.rung {
                 return Poll::Ready(());
@@ -205,10 +213,11 @@ mod outside {
         }
     }
 
-    fn start(delay: Duration) -> Arc<Mutex<Shared>> {
+    fn start(delay: Duration) -> Option<Arc<Mutex<Shared>>> {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let alarm = Arc::clone(&shared);
-        let ring = move || {
+        let sleep_and_ring = move || {
+            std::thread::sleep(delay);
             let mut state = alarm.lock().unwrap_or_else(PoisonError::into_inner);
             state.rung = true;
             let waker = state.waker.take();
@@ -217,18 +226,8 @@ mod outside {
                 waker.wake();
             }
         };
-        let sleep_and_ring = {
-            let ring = ring.clone();
-            move || {
-                std::thread::sleep(delay);
-                ring();
-            }
-        };
-        // Without a thread to be had the wait ends at once: its owner looks at the clock and asks again.
-        if std::thread::Builder::new().name("apiguard-timer".into()).spawn(sleep_and_ring).is_err() {
-            ring();
-        }
-        shared
+        std::thread::Builder::new().name("apiguard-timer".into()).spawn(sleep_and_ring).ok()?;
+        Some(shared)
     }
 }
 

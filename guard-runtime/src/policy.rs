@@ -93,7 +93,8 @@ impl Policy {
 
     /// Calls an async closure under this policy: limits, breaker, retries and timeouts as with the attribute.
     ///
-    /// The closure runs once per attempt, so it borrows what it needs or clones it inside. An error is judged by the
+    /// The closure runs once per attempt, so it borrows what it needs or clones it inside. (In a task that is spawned write
+    /// `async move ||` and clone inside: the compiler does not yet see that a borrowing async closure is `Send`.) An error is judged by the
     /// first in its chain of sources that is known (an I/O, reqwest or status error, a rejection by another guard), else
     /// it is transient; [`call_with`](Policy::call_with) judges otherwise.
     ///
@@ -190,6 +191,8 @@ impl Policy {
     pub fn snapshot(&self) -> Snapshot {
         let counters = &self.counters;
         let read = |counter: &AtomicU64| counter.load(Relaxed);
+        // Before the outcomes and rejections that they are a part of, so that `calls` is never too low.
+        let (retries, rejected_retries) = (read(&counters.retries), read(&counters.rejected_retries));
         let outcomes = Outcomes {
             successes: counters.successes(),
             permanent: read(&counters.permanent),
@@ -203,8 +206,7 @@ impl Policy {
             timed_out: read(&counters.calls_timed_out),
             other: read(&counters.rejected_otherwise),
         };
-        let retries = read(&counters.retries);
-        let never_ran = rejections.total().saturating_sub(read(&counters.rejected_retries));
+        let never_ran = rejections.total().saturating_sub(rejected_retries);
         Snapshot {
             name: self.name.clone(),
             settings: self.settings,

@@ -16,8 +16,8 @@
 //! nothing that was admitted before a change counts after it. Closed and healthy, an attempt costs two loads.
 //!
 //! A result that says nothing of the service (the caller's own mistake, a throttled call, an attempt that was dropped
-//! early) only frees the probe's place. A probe that never ends (its permit was leaked) is written off after
-//! `recovery`, at least 60 s, by a new generation.
+//! early) only frees the probe's place. A probe that does not end (its permit was leaked, or the service is slow) is written
+//! off after `recovery`, at least 60 s: another one takes its place. If it ends after all its result counts.
 //!
 //! Orderings: the word is the whole truth of the state, so the good path's loads are relaxed. `last_probe` only ever grows
 //! and is written before the exchange that publishes its probe; the exchange releases and the bad path's loads acquire, so
@@ -194,9 +194,18 @@ impl CircuitBreaker {
         let mut word = self.word.load(Acquire);
         loop {
             let parts = Parts::unpack(word);
-            let next = decide(parts, now, self.last_probe.load(Relaxed), &self.settings)
+            let last_probe = self.last_probe.load(Relaxed);
+            let next = decide(parts, now, last_probe, &self.settings)
                 .map_err(|nanos| CircuitOpen { retry_after: Duration::from_nanos(nanos) })?;
             let Some(next) = next else { return Ok((Pass(parts.generation), None)) };
+            if next == parts {
+                // A probe is written off: the word stays, and of those who come at once one takes the place.
+                if self.last_probe.compare_exchange(last_probe, now, AcqRel, Acquire).is_ok() {
+                    return Ok((Pass(parts.generation), None));
+                }
+                word = self.word.load(Acquire);
+                continue;
+            }
             // Before the exchange: see "Orderings" above.
             self.last_probe.fetch_max(now, Relaxed);
             match self.word.compare_exchange_weak(word, next.pack(), AcqRel, Acquire) {
@@ -356,15 +365,32 @@ mod tests {
     }
 
     #[test]
-    fn a_leaked_probe_is_written_off_and_its_late_result_does_not_count() {
+    fn a_leaked_probe_is_written_off_and_one_takes_its_place() {
         let breaker = opened();
-        let (leaked, _) = breaker.admit(10 * SECOND).unwrap();
+        let _leaked = breaker.admit(10 * SECOND).unwrap();
         assert!(breaker.admit(69 * SECOND).is_err());
         let (probe, _) = breaker.admit(70 * SECOND).unwrap();
-        breaker.settle(leaked, Sign::Bad, 70 * SECOND);
-        assert_eq!(breaker.load().phase, Phase::HalfOpen { successes: 0, running: 1 });
+        assert!(breaker.admit(70 * SECOND).is_err());
         breaker.settle(probe, Sign::Good, 70 * SECOND);
         assert_eq!(breaker.load().phase, Phase::HalfOpen { successes: 1, running: 0 });
+        attempt(&breaker, Sign::Good, 71 * SECOND);
+        assert_eq!(breaker.load().state(), BreakerState::Closed);
+    }
+
+    #[test]
+    fn a_service_that_is_slower_than_the_write_off_closes_it_all_the_same() {
+        let breaker = opened();
+        let mut running = std::collections::VecDeque::new();
+        // A call each second, of 90 s each, all of them good.
+        for second in 10..300 {
+            let now = second * SECOND;
+            while running.front().is_some_and(|(begun, _)| begun + 90 * SECOND <= now) {
+                let (_, pass) = running.pop_front().unwrap();
+                breaker.settle(pass, Sign::Good, now);
+            }
+            running.extend(breaker.admit(now).ok().map(|(pass, _)| (now, pass)));
+        }
+        assert_eq!(breaker.load().state(), BreakerState::Closed);
     }
 
     #[test]

@@ -156,8 +156,9 @@ pub(super) fn decide(parts: Parts, now: u64, last_probe: u64, settings: &Breaker
         Phase::HalfOpen { successes, running } if running < settings.probe_limit() => {
             Ok(Some(parts.with(Phase::HalfOpen { successes, running: running + 1 })))
         }
-        Phase::HalfOpen { successes, .. } if now.saturating_sub(last_probe) >= written_off_after(settings) => {
-            Ok(Some(parts.change_to(Phase::HalfOpen { successes, running: 1 })))
+        Phase::HalfOpen { successes, running } if now.saturating_sub(last_probe) >= written_off_after(settings) => {
+            // The newcomer takes over the place of the lost one.
+            Ok(Some(parts.with(Phase::HalfOpen { successes, running })))
         }
         Phase::HalfOpen { .. } => Err(recovery(settings).min(1_000 * NANOS_PER_MS)),
         Phase::ForcedOpen => Err(recovery(settings)),

@@ -100,6 +100,10 @@ impl Line {
         Place(index)
     }
 
+    pub(super) fn is_first(&self, place: Place) -> bool {
+        self.first == place.0
+    }
+
     /// What the first one waits for.
     pub(super) fn first_cost(&self) -> Option<u64> {
         self.nodes.get(self.first as usize).map(|node| node.cost)

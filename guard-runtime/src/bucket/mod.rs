@@ -209,7 +209,14 @@ impl TokenBucket {
             let turn_at = self.scale.nanos(self.word.turn(units, promised, self.capacity()));
             if turn_at <= latest {
                 let place = line.join(cost, turn_at);
-                Ok(Entry::Turn(Turn { bucket: self, place: Some(place), due: turn_at, latest, timer: None }))
+                Ok(Entry::Turn(Turn {
+                    bucket: self,
+                    place: Some(place),
+                    due: turn_at,
+                    latest,
+                    look_at: turn_at,
+                    timer: None,
+                }))
             } else {
                 Err(Refused::NotYet { retry_after: Duration::from_nanos(turn_at.saturating_sub(now)) })
             }

@@ -17,7 +17,10 @@ pub(crate) struct Turn<'a> {
     pub(super) place: Option<Place>,
     pub(super) due: u64,
     pub(super) latest: u64,
-    pub(super) timer: Option<Pin<Box<Timer>>>,
+    /// When to look again.
+    pub(super) look_at: u64,
+    /// With the instant that it is set for.
+    pub(super) timer: Option<(u64, Pin<Box<Timer>>)>,
 }
 
 impl Turn<'_> {
@@ -26,7 +29,7 @@ impl Turn<'_> {
         Duration::from_nanos(self.due.saturating_sub(now))
     }
 
-    /// One look at the line: the tokens, a refusal, or when to look again (`due`).
+    /// One look at the line: the tokens, a refusal, or when to look again.
     fn look(&mut self, waker: &Waker) -> Poll<Result<Taken, Refused>> {
         let Some(place) = self.place else {
             return Poll::Pending; // polled again after it was ready
@@ -46,13 +49,16 @@ impl Turn<'_> {
         } else {
             let promised = line.promised_until(place);
             self.due = bucket.scale.nanos(bucket.word.turn(units, promised, bucket.capacity()));
-            if self.due > self.latest.saturating_add(LATENESS) {
+            // Of the first the turn is known; for the others it may be overestimated, and only the clock decides.
+            let last = self.latest.saturating_add(LATENESS);
+            if now > last || line.is_first(place) && self.due > last {
                 line.leave(place);
                 self.place = None;
                 woken.extend(bucket.grant(&mut line, units));
                 Poll::Ready(Err(Refused::NotYet { retry_after: self.remaining(now) }))
             } else {
-                line.wait(place, waker, self.due);
+                self.look_at = self.due.min(last.saturating_add(1));
+                line.wait(place, waker, self.look_at);
                 Poll::Pending
             }
         };
@@ -71,18 +77,23 @@ impl Future for Turn<'_> {
             if let Poll::Ready(result) = self.look(cx.waker()) {
                 return Poll::Ready(result);
             }
-            let due = self.due;
+            let look_at = self.look_at;
             let timer = match &mut self.timer {
-                Some(timer) => {
-                    timer.as_mut().reset(due);
+                Some((set_for, timer)) => {
+                    if *set_for != look_at {
+                        timer.as_mut().reset(look_at);
+                        *set_for = look_at;
+                    }
                     timer
                 }
-                none => none.insert(Box::pin(Timer::at(due))),
+                none => &mut none.insert((look_at, Box::pin(Timer::at(look_at)))).1,
             };
             // A timer that has ended already asks for another look.
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
             }
+            // It has ended, so the next look sets it anew.
+            self.timer = None;
         }
     }
 }

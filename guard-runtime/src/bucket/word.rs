@@ -10,9 +10,10 @@
 //!
 //! A timer wakes a waiter up to 2 ms after its turn. With a bucket of one token those 2 ms would be lost for ever: by
 //! then the bucket is full and regains nothing. So a late grant counts from its turn (`base` may lie up to 2 ms in the
-//! past), and its lateness is kept as credit for whoever comes next without a pause. Every attempt then has a turn of
-//! its own, turns are spaced by the rate, and an attempt is never before its turn nor more than 2 ms after it: hence at
-//! most `burst + rate x (t + 2 ms)` attempts in any time `t`, however many use the credit.
+//! past), and its lateness is kept as credit for whoever comes next without a pause. Every grant then has a turn of its
+//! own, turns are spaced by the rate, and a grant is never before its turn nor more than 2 ms after it: hence at most
+//! `burst + rate x (t + 2 ms)` grants in any time `t`, however many use the credit. (A task that the executor runs late
+//! after its grant starts late; that is not seen from here.)
 //!
 //! Orderings: everything is relaxed. The word carries nothing but itself, and what the line holds is under its lock.
 

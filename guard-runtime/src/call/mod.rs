@@ -132,6 +132,8 @@ impl<'p> Call<'p> {
             if let Some(timeout) = self.timeout() {
                 self.deadline = now.saturating_add(clock::nanos(timeout));
             }
+        } else if now >= self.deadline {
+            return false;
         }
         self.admit_at(now)
     }
@@ -163,6 +165,9 @@ impl<'p> Call<'p> {
     pub fn admit_slowly(&mut self) -> Admission<'_> {
         let policy = self.policy;
         let now = clock::now();
+        if self.attempts > 0 && now >= self.deadline {
+            return Admission::Rejected(self.timed_out(self.timeout()));
+        }
         if let Some(open) = policy.breaker.as_ref().and_then(|breaker| breaker.check(now).err()) {
             return Admission::Rejected(self.circuit_open(open.retry_after));
         }
@@ -211,6 +216,13 @@ impl<'p> Call<'p> {
         };
         let now = clock::now();
         telemetry::waited(self.policy.policy_name(), Duration::from_nanos(now.saturating_sub(since)));
+        if now >= self.deadline {
+            // The runtime stood still: the call is over.
+            if let Some(bucket) = &self.policy.bucket {
+                bucket.give_back(taken, now);
+            }
+            return Err(self.timed_out(self.timeout()));
+        }
         self.admit_to_breaker(now).map_err(|retry_after| {
             if let Some(bucket) = &self.policy.bucket {
                 bucket.give_back(taken, now);
@@ -287,29 +299,42 @@ impl<'p> Call<'p> {
     /// When that ends the call.
     #[cold]
     #[inline(never)]
-    pub fn settle_timed_out(&mut self, timed_out: TimedOut) -> Result<Pause, Rejected> {
+    pub fn settle_timed_out(&mut self, _: TimedOut) -> Result<Pause, Rejected> {
         let now = self.record_timeout();
-        self.plan_retry(Verdict::TRANSIENT, None, now).ok_or_else(|| self.timed_out(timed_out))
+        self.plan_retry(Verdict::TRANSIENT, None, now).ok_or_else(|| self.timed_out(self.limiting_timeout()))
     }
 
     /// Tells the guard that a timeout ended the only attempt.
     #[cold]
     #[inline(never)]
-    pub fn end_timed_out(&mut self, timed_out: TimedOut) -> Rejected {
+    pub fn end_timed_out(&mut self, _: TimedOut) -> Rejected {
         self.record_timeout();
-        self.timed_out(timed_out)
+        self.timed_out(self.limiting_timeout())
     }
 
     fn record_timeout(&mut self) -> u64 {
         let now = clock::now();
-        count(&self.policy.counters.timed_out);
-        self.record(Verdict::TRANSIENT, now);
+        let counters = &self.policy.counters;
+        count(&counters.timed_out);
+        count(&counters.failures);
+        let sign = if self.had_little_time(now) { Sign::None } else { Sign::Bad };
+        self.end_attempt(sign, now);
         now
     }
 
-    fn timed_out(&self, _: TimedOut) -> Rejected {
-        let ended_by_call = self.limit() == self.deadline;
-        let after = if ended_by_call { self.timeout() } else { self.attempt_timeout() };
+    /// Whether the call's deadline ended an attempt that had less than half of the timeout: the rest went by in our own
+    /// waits and pauses, so it says nothing of the service.
+    fn had_little_time(&self, now: u64) -> bool {
+        let ran = now.saturating_sub(self.since);
+        self.limit() == self.deadline && self.timeout().is_some_and(|timeout| ran < clock::nanos(timeout) / 2)
+    }
+
+    /// The timeout that ends the running attempt.
+    fn limiting_timeout(&self) -> Option<Duration> {
+        if self.limit() == self.deadline { self.timeout() } else { self.attempt_timeout() }
+    }
+
+    fn timed_out(&self, after: Option<Duration>) -> Rejected {
         let policy = self.policy.policy_name().clone();
         count(&self.policy.counters.calls_timed_out);
         self.rejected(Rejected::TimedOut { policy, after: after.unwrap_or_default() })
