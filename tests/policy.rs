@@ -162,9 +162,9 @@ async fn a_breaker_that_opens_while_a_call_waits_rejects_it_and_gives_its_token_
     assert_eq!((snapshot.waits, snapshot.tokens), (1, Some(1)));
 }
 
-#[tokio::test(start_paused = true)]
-async fn our_own_queue_does_not_open_the_breaker() {
-    let policy = std::sync::Arc::new(
+/// Asks an overloaded policy (10/s, timeout 2 s, breaker 5) 15 times a second for a minute.
+async fn overload(answer: impl AsyncFn() -> Result<u32, io::Error> + Copy + 'static) -> apiguard::Snapshot {
+    let policy = std::rc::Rc::new(
         Policy::builder("overloaded")
             .rate(Rate::per_second(10))
             .timeout(Duration::from_secs(2))
@@ -172,22 +172,38 @@ async fn our_own_queue_does_not_open_the_breaker() {
             .build()
             .unwrap(),
     );
-    let mut calls = tokio::task::JoinSet::new();
-    // A healthy service of 150 ms, asked for half as much again as the rate allows.
-    for _ in 0..900 {
-        let policy = policy.clone();
-        calls.spawn(async move {
-            let answer = async || {
-                tokio::time::sleep(Duration::from_millis(150)).await;
-                Ok::<_, io::Error>(1)
-            };
-            policy.call(answer).await.is_ok()
-        });
-        tokio::time::sleep(Duration::from_micros(66_667)).await;
-    }
-    calls.join_all().await;
-    let snapshot = policy.snapshot();
-    assert_eq!(snapshot.rejections.circuit_open, 0, "{snapshot}");
+    let local = tokio::task::LocalSet::new();
+    local
+        .run_until(async {
+            for _ in 0..900 {
+                let policy = policy.clone();
+                tokio::task::spawn_local(async move {
+                    let _ = policy.call(async || answer().await).await;
+                });
+                tokio::time::sleep(Duration::from_micros(66_667)).await;
+            }
+        })
+        .await;
+    local.await;
+    policy.snapshot()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_policy_spends_its_rate_on_calls_that_can_end() {
+    let snapshot = overload(async || {
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        Ok(1)
+    })
+    .await;
+    assert_eq!((snapshot.timed_out, snapshot.rejections.circuit_open), (0, 0), "{snapshot}");
+    assert!(snapshot.outcomes.successes >= 600, "{snapshot}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overloaded_policy_still_notices_that_the_service_is_dead() {
+    let snapshot = overload(async || std::future::pending().await).await;
+    assert!(snapshot.rejections.circuit_open > 500, "{snapshot}");
+    assert!(snapshot.attempts() < 60, "{snapshot}");
 }
 
 #[tokio::test(start_paused = true)]

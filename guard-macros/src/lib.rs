@@ -42,7 +42,7 @@ use proc_macro::TokenStream;
 /// | `rate` | `"100/s"`, `rate("100/s", burst = 20, max_wait = "2s")` | token bucket: never more than `burst + rate x t` attempts in any time `t` (timers that are late, by at most 2 ms, are made up for); a call waits its turn in the order of arrival, at most `max_wait` | none; `burst = 1`, `max_wait = "30s"` |
 /// | `retries` | `3`, `retries(3, base = "1s", factor = 2, cap = "60s", jitter = 0.5, statuses = [429, 500, 502..=504])` | attempts after the first. Delay n, from 1: `min(cap, base x factor^(n-1) x (1 + random x jitter))`; `jitter` may be `"full"`, `"equal"`, `"decorrelated"` or `"none"` | none; as shown |
 /// | `breaker` | `5`, `breaker(failures = 5, recovery = "60s", successes = 2, probes = 1)` | opens after that many failed attempts in a row, for `recovery`; then `probes` attempts at a time, and `successes` good ones close it | none; as shown |
-/// | `timeout` | `"10s"` | bounds the whole call, waits and retries included | none |
+/// | `timeout` | `"10s"` | bounds the whole call, waits and retries included; at most half of the time that is left is spent waiting for a turn | none |
 /// | `attempt_timeout` | `"2s"` | bounds one attempt | none |
 /// | `clone` | `clone(order)` | arguments to clone for each attempt where the body's tokens do not show that it gives them away | by use |
 /// | `crate` | `crate = my::apiguard` | where apiguard is, when it was renamed | `::apiguard` |

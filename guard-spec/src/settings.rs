@@ -54,7 +54,8 @@ impl Settings {
         self
     }
 
-    /// Bounds a whole call, waits and retries included: 1 ms to 365 days.
+    /// Bounds a whole call, waits and retries included: 1 ms to 365 days. A call waits for its turn at most half of the
+    /// time that is left, so that the attempt has the other half.
     pub const fn timeout(mut self, timeout: Duration) -> Settings {
         self.timeout = Some(nanos(timeout));
         self

@@ -4,7 +4,8 @@
 //! deadline = now + timeout
 //! for attempt in 1.. {
 //!     breaker open?          -> reject                                   (one load)
-//!     rate                   -> wait in the order of arrival; reject at once what cannot be served in time
+//!     rate                   -> wait in the order of arrival; reject at once what cannot be served within max_wait and
+//!                               half of the time to the deadline
 //!     breaker admits         (a probe's place when half-open); if it opened meanwhile the tokens go back
 //!     the body runs, at most attempt_timeout and never past the deadline
 //!     the outcome is judged and told to the breaker
@@ -177,7 +178,10 @@ impl<'p> Call<'p> {
                 Err(retry_after) => Admission::Rejected(self.circuit_open(retry_after)),
             };
         };
-        let latest = now.saturating_add(bucket.max_wait()).min(self.deadline);
+        // Half of the time that is left is the attempt's: with a turn at the very deadline, an overloaded policy would spend
+        // its rate on attempts that are cut off, and hold that against the service.
+        let patience = bucket.max_wait().min(self.deadline.saturating_sub(now) / 2);
+        let latest = now.saturating_add(patience);
         match bucket.enter(1, now, latest) {
             Err(refused) => Admission::Rejected(self.refused(refused)),
             Ok(Entry::Turn(turn)) => Admission::Waiting(Wait(Box::pin(self.wait(turn, now)))),
@@ -314,19 +318,9 @@ impl<'p> Call<'p> {
 
     fn record_timeout(&mut self) -> u64 {
         let now = clock::now();
-        let counters = &self.policy.counters;
-        count(&counters.timed_out);
-        count(&counters.failures);
-        let sign = if self.had_little_time(now) { Sign::None } else { Sign::Bad };
-        self.end_attempt(sign, now);
+        count(&self.policy.counters.timed_out);
+        self.record(Verdict::TRANSIENT, now);
         now
-    }
-
-    /// Whether the call's deadline ended an attempt that had less than half of the timeout: the rest went by in our own
-    /// waits and pauses, so it says nothing of the service.
-    fn had_little_time(&self, now: u64) -> bool {
-        let ran = now.saturating_sub(self.since);
-        self.limit() == self.deadline && self.timeout().is_some_and(|timeout| ran < clock::nanos(timeout) / 2)
     }
 
     /// The timeout that ends the running attempt.
