@@ -14,7 +14,7 @@ use crate::PolicyName;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
-    /// The call would have waited longer than `max_wait` or its deadline for its turn.
+    /// The call would have waited for its turn longer than `max_wait`, or than half of the time to its deadline.
     #[error("rate limited by policy `{policy}`: next call in {}", InWords::duration(*retry_after))]
     RateLimited {
         /// The policy that rejected.

@@ -15,9 +15,10 @@
 //! attempt carries the generation in which it was admitted; its result counts only while that is the present one, so
 //! nothing that was admitted before a change counts after it. Closed and healthy, an attempt costs two loads.
 //!
-//! A result that says nothing of the service (the caller's own mistake, a throttled call, an attempt that was dropped
-//! early) only frees the probe's place. A probe that does not end (its permit was leaked, or the service is slow) is written
-//! off after `recovery`, at least 60 s: another one takes its place. If it ends after all its result counts.
+//! An answer that is the caller's own mistake ends a row of failures and decides no probe; a throttled call and an attempt
+//! that was dropped early say nothing; all of them free a probe's place. A probe that does not end (its permit was leaked,
+//! or the service is slow) is written off after `recovery`, at least 60 s: another one takes its place. If it ends after
+//! all its result counts, and as long as both ran one more than `probes` may have run.
 //!
 //! Orderings: the word is the whole truth of the state, so the good path's loads are relaxed. `last_probe` only ever grows
 //! and is written before the exchange that publishes its probe; the exchange releases and the bad path's loads acquire, so

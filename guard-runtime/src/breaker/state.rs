@@ -86,8 +86,8 @@ pub(super) enum Phase {
     ForcedClosed,
 }
 
-// Layout: 3 bits of state, 20 of generation, 41 of count. A generation comes again after a million changes of state, each
-// at least a millisecond of recovery apart; 2^41 milliseconds are 69 years.
+// Layout: 3 bits of state, 20 of generation, 41 of count. A generation comes again after a million changes of state (of
+// its own accord the breaker makes two in each recovery of at least a millisecond); 2^41 milliseconds are 69 years.
 pub(super) const STATE_MASK: u64 = 0b111;
 pub(super) const CLOSED: u64 = 0;
 pub(super) const GENERATION_SHIFT: u32 = 3;
