@@ -52,9 +52,11 @@ pub(crate) fn now() -> u64 {
     use tokio::time::Instant;
 
     // An hour back, so that a runtime whose paused clock started a little before the first reading is not below zero.
-    static START: LazyLock<Option<Instant>> = LazyLock::new(|| Instant::now().checked_sub(Duration::from_secs(3_600)));
-    let start = START.unwrap_or_else(Instant::now);
-    nanos(Instant::now().saturating_duration_since(start))
+    static START: LazyLock<Instant> = LazyLock::new(|| {
+        let now = Instant::now();
+        now.checked_sub(Duration::from_secs(3_600)).unwrap_or(now)
+    });
+    nanos(Instant::now().saturating_duration_since(*START))
 }
 
 /// The time of day: what a server's dates are compared with when it does not send its own time.
