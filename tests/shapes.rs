@@ -218,6 +218,13 @@ async unsafe fn marked_unsafe(p: &[u32]) -> R<u32> {
 }
 /// docs
 
+#[tracing::instrument(err(Debug), ret)]
+#[guarded(retries(2, base = "1ms"))]
+async fn instrumented_above_error(s: String) -> R<usize> {
+    fail_twice(0)?;
+    Ok(s.len())
+}
+
 #[guarded(retries(2, base = "1ms"))]
 #[tracing::instrument(skip_all)]
 async fn instrumented_below(s: String) -> R<usize> {
@@ -421,6 +428,7 @@ async fn functions_with_other_attributes_and_from_macros() {
     third_time!(unsafe { marked_unsafe(&[1]) });
     third_time!(instrumented_below("a".into()));
     third_time!(instrumented_above("a".into()));
+    third_time!(instrumented_above_error("a".into()));
     third_time!(inside_a_macro(1));
     third_time!(from_fragments("a".into()));
 }

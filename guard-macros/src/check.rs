@@ -1,23 +1,43 @@
 //! What is wrong with settings that were read one by one: guard-spec's problems, each at the token that it is about.
 
 use guard_spec::{Breaker, Field, Problem, Rate, Retry, Settings, nearest};
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
-use syn::{Expr, FnArg, Pat, ReceiverKind};
+use syn::{Expr, ExprLit, FnArg, Lit, Pat, ReceiverKind};
 
+use crate::arguments::mentions;
 use crate::diag::Diagnostics;
+use crate::expand::fallback;
 use crate::function::Function;
-use crate::parse::{Draft, Literal, Value};
+use crate::keys::{Key, Scope};
+use crate::parse::{Draft, Literal, Value, typed};
 
 /// Where the attribute stands decides what it may say.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Place {
+    /// Above a function.
     Function,
+    /// In `policy!`.
     Policy,
+    /// Above an `impl`.
+    Block,
+    /// Above a method of a guarded `impl`.
+    Method,
+}
+
+/// What is wrong between the settings and the function.
+pub(crate) fn check_function(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
+    check_clone(draft, function, diag);
+    check_anew(draft, function, diag);
+    check_effect(draft, diag);
+    check_constants(draft, function, diag);
+    if draft.fallback.is_some() {
+        fallback::check(function, diag);
+    }
 }
 
 /// Whether every name in `clone(…)` is an argument's.
-pub(crate) fn check_clone(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
+fn check_clone(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
     let arguments = function.arguments();
     for name in draft.clone.iter().filter(|name| arguments.iter().all(|argument| argument.name != **name)) {
         let names: Vec<_> = arguments.iter().map(|argument| argument.name.to_string()).collect();
@@ -31,8 +51,8 @@ pub(crate) fn check_clone(draft: &Draft, function: &Function, diag: &mut Diagnos
 }
 
 /// What cannot start anew with each attempt: the value is gone, or changed, after the first one.
-pub(crate) fn check_anew(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
-    if !draft.may_retry() || function.boxed.is_some() {
+fn check_anew(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
+    if !draft.keeps_arguments() || function.boxed.is_some() {
         return;
     }
     for input in &function.signature.inputs {
@@ -79,18 +99,11 @@ fn check_ref_mut(pattern: &Pat, diag: &mut Diagnostics) {
 }
 
 pub(crate) fn check(draft: &Draft, place: Place, diag: &mut Diagnostics) {
-    if place == Place::Policy {
-        for (key, span) in &draft.keys {
-            if matches!(key.name, "policy" | "clone") {
-                diag.error(*span, format!("`{}` belongs above a function, not in `policy!`", key.name));
-            }
-        }
-    } else if draft.policy.is_some() {
-        for (key, span) in draft.keys.iter().filter(|(key, _)| !key.per_call) {
-            diag.error(
-                *span,
-                format!("`{0}` belongs to the shared policy; set it there, or remove `policy`", key.name),
-            );
+    for (key, span) in &draft.keys {
+        if let Some(mistake) = misplaced(key, draft, place) {
+            diag.error(*span, mistake);
+        } else if place == Place::Method && draft.skip && key.scope != Scope::Method {
+            diag.error(*span, format!("`skip` leaves the method unguarded; remove `{}`, or `skip`", key.name));
         }
     }
     if let Some(retries) = draft.retries.as_ref().filter(|retries| retries.max.known() == Some(0)) {
@@ -101,6 +114,13 @@ pub(crate) fn check(draft: &Draft, place: Place, diag: &mut Diagnostics) {
             );
         }
     }
+    let word = Ident::new("Self", Span::call_site());
+    for (value, text) in constants(draft).filter(|(value, _)| mentions(value, &word)) {
+        diag.error_at(
+            value,
+            format!("`{text}` cannot be a setting, which is a static's; write the type's name instead of `Self`"),
+        );
+    }
     for problem in known_settings(draft).problems().iter() {
         if may_change(draft, problem.field()) {
             continue;
@@ -109,8 +129,105 @@ pub(crate) fn check(draft: &Draft, place: Place, diag: &mut Diagnostics) {
     }
 }
 
+/// What is wrong with a setting where it stands.
+fn misplaced(key: &Key, draft: &Draft, place: Place) -> Option<String> {
+    let name = key.name;
+    let belongs = match (place, key.scope) {
+        (_, Scope::Macro | Scope::Call) | (Place::Policy, Scope::Policy) => return None,
+        (Place::Policy, _) => format!("`{name}` belongs above a function, not in `policy!`"),
+        (Place::Function | Place::Block, Scope::Policy) if draft.policy.is_some() => {
+            format!("`{name}` belongs to the shared policy; set it there, or remove `policy`")
+        }
+        // One with a value is reported already.
+        (Place::Function | Place::Block, Scope::Method) if !draft.skip => return None,
+        (Place::Function, Scope::Method) => {
+            "`skip` is for a method of a guarded `impl`; remove the attribute instead".into()
+        }
+        (Place::Block, Scope::Method) => {
+            "`skip` would leave every method unguarded; write it above a method, or remove the attribute".into()
+        }
+        (Place::Block, Scope::Arguments) => {
+            format!(
+                "`{name}` is about the arguments of one function; write `#[guarded({})]` above the method",
+                key.form
+            )
+        }
+        (Place::Method, Scope::Policy | Scope::Choice) => format!(
+            "`{name}` is the same for the whole `impl`; set it there, or put the method into an `impl` of its own"
+        ),
+        _ => return None,
+    };
+    Some(belongs)
+}
+
+/// What a function knows only while it runs cannot be a setting.
+fn check_constants(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
+    let generics = &function.signature.generics;
+    let mut names: Vec<Ident> = function.arguments().into_iter().map(|argument| argument.name).collect();
+    names.extend(generics.const_params().map(|parameter| parameter.ident.clone()));
+    names.extend(generics.type_params().map(|parameter| parameter.ident.clone()));
+    names.push(Ident::new("self", Span::call_site()));
+    for (value, text) in constants(draft) {
+        if names.iter().any(|name| mentions(&value, name)) {
+            diag.error_at(
+                value,
+                format!(
+                    "`{text}` is known only when the function is called, and settings are constants; write a constant, or \
+                     make a policy with `Policy::builder` and name its place, `policy = …`"
+                ),
+            );
+        }
+    }
+}
+
+/// The expressions that have to be constants, each as tokens and as text.
+fn constants(draft: &Draft) -> impl Iterator<Item = (TokenStream, String)> {
+    let fields = FIELDS.into_iter().filter_map(|field| match place(draft, field) {
+        Some(Setter::Const(value)) => Some(value),
+        _ => None,
+    });
+    let name = draft.name.as_ref().filter(|name| !matches!(name, Expr::Lit(_)));
+    fields.chain(name).map(|value| (value.to_token_stream(), typed(value)))
+}
+
+/// What a function's settings say that can have no effect.
+fn check_effect(draft: &Draft, diag: &mut Diagnostics) {
+    if let (Some(word), false) = (draft.clone.first(), draft.keeps_arguments()) {
+        diag.error(word.span(), "`clone` has no effect without retries; remove it");
+    }
+    if draft.policy.is_some() {
+        return;
+    }
+    if let (Some(cost), None) = (&draft.cost, &draft.rate) {
+        diag.error_at(cost, "`cost` has no effect without a limit; add `rate`, or remove `cost`");
+    }
+    if let (Some(key), None, None) = (&draft.key, &draft.rate, &draft.breaker) {
+        diag.error_at(
+            key,
+            "`key` has no effect without a limit or a breaker; add `rate` or `breaker`, or remove `key`",
+        );
+    }
+    let (Some(Expr::Lit(ExprLit { lit: Lit::Int(cost), .. })), Some(rate)) = (&draft.cost, &draft.rate) else { return };
+    // A constant rate brings a burst of its own.
+    let burst = match &rate.burst {
+        Some(burst) => burst.known(),
+        None => rate.rate.known().map(|rate| rate.capacity()),
+    };
+    if let (Ok(tokens), Some(burst)) = (cost.base10_parse::<u32>(), burst) {
+        if tokens > burst {
+            diag.error_at(
+                cost,
+                format!(
+                    "`cost = {cost}` is more than the `burst` of {burst}, so no attempt is ever admitted; \
+                     write `rate(…, burst = {cost})` or more, or a lower cost"
+                ),
+            );
+        }
+    }
+}
+
 /// The settings as far as literals tell; constants are left at values that suit the rest.
-fn known_settings(draft: &Draft) -> Settings {
+pub(crate) fn known_settings(draft: &Draft) -> Settings {
     let mut settings = Settings::new();
     if let Some(draft) = &draft.rate {
         let mut rate = draft.rate.known().unwrap_or(Rate::per_second(1));
@@ -181,7 +298,7 @@ fn may_change(draft: &Draft, field: Field) -> bool {
 }
 
 /// The value that set a field; for one that was left at its default, the value that it has to go with.
-fn place(draft: &Draft, field: Field) -> Option<Setter<'_>> {
+pub(crate) fn place(draft: &Draft, field: Field) -> Option<Setter<'_>> {
     fn setter<T>(value: &Value<T>) -> Setter<'_> {
         match value {
             Value::Known(_, literal) => Setter::Literal(literal),
@@ -213,7 +330,7 @@ fn place(draft: &Draft, field: Field) -> Option<Setter<'_>> {
 }
 
 #[derive(Clone, Copy)]
-enum Setter<'a> {
+pub(crate) enum Setter<'a> {
     Literal(&'a Literal),
     Const(&'a Expr),
 }

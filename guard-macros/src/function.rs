@@ -1,6 +1,7 @@
 //! The function under the attribute: its signature is parsed, its body is kept as it was typed.
 
-use proc_macro2::{Delimiter, Group, Span, TokenTree};
+use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
@@ -16,6 +17,8 @@ pub(crate) struct Function {
     pub(crate) body: Group,
     /// What is around the body when `#[async_trait]` came first.
     pub(crate) boxed: Option<Boxed>,
+    /// The body with it.
+    whole: Group,
 }
 
 impl Parse for Function {
@@ -45,11 +48,12 @@ impl Parse for Function {
         }
         match body {
             TokenTree::Group(body) if body.delimiter() == Delimiter::Brace => {
+                let whole = body.clone();
                 let (boxed, body) = match Boxed::take_apart(&body) {
                     Some((boxed, inner)) if signature.asyncness.is_none() => (Some(boxed), inner),
                     _ => (None, body),
                 };
-                Ok(Function { attributes, visibility, signature, body, boxed })
+                Ok(Function { attributes, visibility, signature, body, boxed, whole })
             }
             other => Err(syn::Error::new(other.span(), "expected the body of the function")),
         }
@@ -115,6 +119,12 @@ impl Function {
             ReturnType::Type(..) => {}
         }
         guardable
+    }
+
+    /// The function without a guard.
+    pub(crate) fn as_typed(&self) -> TokenStream {
+        let Function { attributes, visibility, signature, whole, .. } = self;
+        quote!(#(#attributes)* #visibility #signature #whole)
     }
 
     pub(crate) fn output(&self) -> Option<&Type> {

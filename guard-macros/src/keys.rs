@@ -8,10 +8,28 @@ pub(crate) struct Key {
     pub(crate) form: &'static str,
     /// The settings inside its parentheses.
     pub(crate) inner: &'static [Inner],
-    /// Whether it may stand beside `policy = …`.
-    pub(crate) per_call: bool,
+    pub(crate) scope: Scope,
     /// What others call it.
     synonyms: &'static [&'static str],
+}
+
+/// Whose a setting is, which decides where it may stand.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Scope {
+    /// Which policy: above a function or an `impl`.
+    Choice,
+    /// The policy's: shared by all who use it, so not beside `policy = …`, and not above a method of a guarded `impl`.
+    Policy,
+    /// A call's: a policy may have it, and one function may set it for itself.
+    Call,
+    /// Of a function, or of each method of an `impl`.
+    Function,
+    /// Of one function: it names its arguments.
+    Arguments,
+    /// Of a method of a guarded `impl`.
+    Method,
+    /// Of how the macro writes its code.
+    Macro,
 }
 
 /// A setting inside the parentheses of another.
@@ -21,8 +39,8 @@ pub(crate) struct Inner {
     synonyms: &'static [&'static str],
 }
 
-const fn key(name: &'static str, form: &'static str, per_call: bool, synonyms: &'static [&'static str]) -> Key {
-    Key { name, form, inner: &[], per_call, synonyms }
+const fn key(name: &'static str, form: &'static str, scope: Scope, synonyms: &'static [&'static str]) -> Key {
+    Key { name, form, inner: &[], scope, synonyms }
 }
 
 const fn inner(name: &'static str, form: &'static str, synonyms: &'static [&'static str]) -> Inner {
@@ -40,16 +58,15 @@ impl Key {
     }
 }
 
-pub(crate) const KEYS: [Key; 9] = [
-    key("name", "name = \"stripe\"", false, &[]),
-    key("policy", "policy = STRIPE", true, &[]),
-    key("rate", "rate = \"100/s\"", false, &["rate_limit", "ratelimit", "limit", "limiter", "throttle", "rps"]).with(
-        &[
+pub(crate) const KEYS: [Key; 15] = [
+    key("name", "name = \"stripe\"", Scope::Policy, &[]),
+    key("policy", "policy = STRIPE", Scope::Choice, &[]),
+    key("rate", "rate = \"100/s\"", Scope::Policy, &["rate_limit", "ratelimit", "limit", "limiter", "throttle", "rps"])
+        .with(&[
             inner("burst", "burst = 20", &["capacity", "size"]),
             inner("max_wait", "max_wait = \"2s\"", &["wait", "max_delay"]),
-        ],
-    ),
-    key("breaker", "breaker = 5", false, &["circuit_breaker", "circuit", "cb"]).with(&[
+        ]),
+    key("breaker", "breaker = 5", Scope::Policy, &["circuit_breaker", "circuit", "cb"]).with(&[
         inner("failures", "failures = 5", &["threshold", "failure_threshold", "max_failures"]),
         inner(
             "recovery",
@@ -59,17 +76,23 @@ pub(crate) const KEYS: [Key; 9] = [
         inner("successes", "successes = 2", &["success_threshold"]),
         inner("probes", "probes = 1", &["half_open", "half_open_max", "max_probes"]),
     ]),
-    key("retries", "retries = 3", true, &["retry", "max_retries", "attempts", "max_attempts", "tries"]).with(&[
+    key("retries", "retries = 3", Scope::Call, &["retry", "max_retries", "attempts", "max_attempts", "tries"]).with(&[
         inner("base", "base = \"1s\"", &["backoff", "delay", "initial", "initial_delay", "min_delay", "wait"]),
         inner("factor", "factor = 2", &["multiplier", "exponent", "growth"]),
         inner("cap", "cap = \"60s\"", &["max_delay", "max_backoff", "max_wait", "max"]),
         inner("jitter", "jitter = 0.5", &["random", "randomness"]),
         inner("statuses", "statuses = [429, 502..=504]", &["codes", "status_codes", "on"]),
     ]),
-    key("timeout", "timeout = \"10s\"", true, &["deadline", "total_timeout", "max_time"]),
-    key("attempt_timeout", "attempt_timeout = \"2s\"", true, &["per_attempt_timeout", "try_timeout"]),
-    key("clone", "clone(order)", true, &[]),
-    key("crate", "crate = my_crate::apiguard", true, &[]),
+    key("timeout", "timeout = \"10s\"", Scope::Call, &["deadline", "total_timeout", "max_time"]),
+    key("attempt_timeout", "attempt_timeout = \"2s\"", Scope::Call, &["per_attempt_timeout", "try_timeout"]),
+    key("key", "key = tenant", Scope::Function, &["per", "key_by", "partition"]),
+    key("cost", "cost = items.len() as u32", Scope::Function, &["tokens", "weight", "permits"]),
+    key("classify", "classify = verdict", Scope::Function, &["retry_if", "retry_when", "when", "classifier", "judge"]),
+    key("fallback", "fallback = cached", Scope::Arguments, &["otherwise", "default", "on_error", "recover"]),
+    key("clone", "clone(order)", Scope::Arguments, &[]),
+    key("doc", "doc = false", Scope::Macro, &["docs", "rustdoc"]),
+    key("skip", "skip", Scope::Method, &["ignore", "exclude"]),
+    key("crate", "crate = my_crate::apiguard", Scope::Macro, &[]),
 ];
 
 pub(crate) fn find(name: &str) -> Option<&'static Key> {
@@ -126,4 +149,97 @@ pub(crate) fn unknown_inner(outer: &Key, name: &str) -> String {
 
 fn inner_of(name: &str) -> Option<(&'static Key, &'static Inner)> {
     KEYS.iter().find_map(|key| Some((key, key.find_inner(name)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::diag::Diagnostics;
+    use crate::parse;
+
+    /// What the parser says of some settings.
+    fn mistakes(settings: &str) -> String {
+        let mut diag = Diagnostics::default();
+        parse::attribute(settings.parse().unwrap(), &mut diag);
+        diag.into_tokens().to_string()
+    }
+
+    /// Each setting as it is written, those inside the parentheses of another with it.
+    fn written() -> Vec<(&'static str, String)> {
+        let mut all = Vec::new();
+        for key in &KEYS {
+            all.push((key.name, key.form.to_owned()));
+            let first = key.form.split_once('=').map(|(_, value)| value.trim());
+            for inner in key.inner {
+                // `failures` is the first value itself, with its name.
+                let first = if inner.name == "failures" { None } else { first };
+                let values: Vec<_> = first.into_iter().chain([inner.form]).collect();
+                all.push((inner.name, format!("{}({})", key.name, values.join(", "))));
+            }
+        }
+        all
+    }
+
+    #[test]
+    fn what_is_proposed_is_accepted() {
+        for (name, settings) in written() {
+            assert_eq!(mistakes(&settings), "", "{name}: {settings}");
+        }
+    }
+
+    #[test]
+    fn a_synonym_is_no_setting_and_no_setting_is_a_synonym() {
+        for key in &KEYS {
+            for synonym in key.synonyms {
+                assert!(find(synonym).is_none(), "{synonym}");
+                assert!(mistakes(&format!("{synonym} = 5")).contains(key.name), "{synonym}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_setting_is_documented() {
+        let docs = include_str!("lib.rs");
+        for key in &KEYS {
+            assert!(docs.contains(&format!("/// | `{}` |", key.name)), "{}", key.name);
+            for inner in key.inner {
+                assert!(docs.contains(&format!("{} = ", inner.name)), "{}", inner.name);
+            }
+        }
+    }
+
+    /// All attributes in the cases of a folder.
+    fn attributes(folder: &Path, found: &mut String) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                attributes(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                found.extend(text.split("#[guarded").skip(1).filter_map(|rest| rest.split(")]").next()));
+            }
+        }
+    }
+
+    #[test]
+    fn every_setting_has_a_case_that_passes_and_one_that_fails() {
+        for folder in ["pass", "fail"] {
+            let mut found = String::new();
+            attributes(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../trybuild").join(folder), &mut found);
+            let uses = |name: &str| {
+                found.match_indices(name).any(|(start, _)| {
+                    let before = found[..start].chars().last();
+                    let after = found[start + name.len()..].trim_start().chars().next();
+                    before.is_none_or(|before| " (".contains(before)) && after.is_none_or(|after| "=(,".contains(after))
+                        || name == "skip"
+                })
+            };
+            let names = KEYS.iter().flat_map(|key| key.inner.iter().map(|inner| inner.name).chain([key.name]));
+            let without: Vec<_> = names.filter(|name| !uses(name)).collect();
+            assert!(without.is_empty(), "no case in {folder} for {without:?}");
+        }
+    }
 }

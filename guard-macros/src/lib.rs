@@ -1,25 +1,30 @@
 //! `#[guarded]` and `policy!` of the crate `apiguard`.
 //!
 //! Three steps: `items` and `parse` read the settings with their spans, `check` finds what is wrong with them, `expand` writes the
-//! function. `keys` is the table of settings, `arguments` tells what a body gives away.
+//! function. `keys` is the table of settings, `arguments` tells what a body gives away, `block` takes an `impl` apart, `words` writes
+//! a policy into the docs. `boxed` and `instrumented` know what `#[async_trait]` and `#[instrument]` leave when they come first.
 
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod block;
 mod boxed;
 mod check;
 mod diag;
 mod expand;
 mod function;
+mod instrumented;
 mod items;
 mod keys;
 mod parse;
 mod policy;
 mod settings;
+mod words;
 
 use proc_macro::TokenStream;
 
-/// Guards an async function: a rate limit, retries, a circuit breaker and timeouts around its body.
+/// Guards an async function, or the methods of an `impl`: a rate limit, retries, a circuit breaker and timeouts around the
+/// body.
 ///
 /// ```
 /// use apiguard::{Error, guarded};
@@ -38,35 +43,69 @@ use proc_macro::TokenStream;
 /// | setting | forms | meaning | default |
 /// |---|---|---|---|
 /// | `name` | `"stripe.charges"` | the policy's name in the registry and in events; methods of one name in one module need names of their own | `module::function` |
-/// | `policy` | `STRIPE`, `self.policy` | use this policy: a place of type `Policy`, `&Policy` or `Arc<Policy>`. Its limits and breaker are shared; only `retries`, `timeout` and `attempt_timeout` may be set beside it | a policy of its own |
+/// | `policy` | `STRIPE`, `self.policy` | use this policy: a place of type `Policy`, `&Policy` or `Arc<Policy>`. Its limits and breaker are shared; `name`, `rate` and `breaker` are its own and cannot stand beside it | a policy of its own |
 /// | `rate` | `"100/s"`, `rate("100/s", burst = 20, max_wait = "2s")` | token bucket: never more than `burst + rate x t` attempts in any time `t` (timers that are late, by at most 2 ms, are made up for); a call waits its turn in the order of arrival, at most `max_wait` | none; `burst = 1`, `max_wait = "30s"` |
 /// | `retries` | `3`, `retries(3, base = "1s", factor = 2, cap = "60s", jitter = 0.5, statuses = [429, 500, 502..=504])` | attempts after the first. Delay n, from 1: `min(cap, base x factor^(n-1) x (1 + random x jitter))`; `jitter` may be `"full"`, `"equal"`, `"decorrelated"` or `"none"` | none; as shown |
 /// | `breaker` | `5`, `breaker(failures = 5, recovery = "60s", successes = 2, probes = 1)` | opens after that many failed attempts in a row, for `recovery`; then `probes` attempts at a time, and `successes` good ones close it | none; as shown |
 /// | `timeout` | `"10s"` | bounds the whole call, waits and retries included; at most half of the time that is left is spent waiting for a turn | none |
 /// | `attempt_timeout` | `"2s"` | bounds one attempt | none |
+/// | `cost` | an expression over the arguments, of type `u32` | the tokens of the rate that each attempt takes; evaluated once per call. One above the burst is rejected with `Rejected::CostTooHigh` | 1 |
+/// | `key` | an expression over the arguments, of a type that is `Hash` | what calls are told apart by; evaluated once per call. All keys share one state as yet | one state |
+/// | `classify` | a path, a closure | `fn(&Output) -> Verdict`, `Output` being what the body returns: what an outcome means | by its type, see `Verdict` |
+/// | `fallback` | a path | a function, async or not, of the same arguments and the error, with the same return type: called when the call would return `Err`, be that an outcome or a rejection; it is not bound by the timeouts | none |
 /// | `clone` | `clone(order)` | arguments to clone for each attempt where the body's tokens do not show that it gives them away | by use |
+/// | `doc` | `false` | whether the function's docs end with the policy in words | `true` |
+/// | `skip` | `skip` | above a method of a guarded `impl`: leave it out | |
 /// | `crate` | `crate = my::apiguard` | where apiguard is, when it was renamed | `::apiguard` |
 ///
 /// Durations are whole numbers with units: `250ms`, `2s`, `1m30s`, `1h`, `1d`. Rates are `N/s`, `N/m`, `N/h`, `N/d`, or `N`
 /// per any duration: `5/250ms`. Values may be constants instead: `rate = LIMIT` with `const LIMIT: Rate`, `retries = N`,
-/// `timeout = T` with `const T: Duration`; a constant out of range is a compile error, too.
+/// `timeout = T` with `const T: Duration`; a constant out of range is a compile error, too. (They are values of a static: in
+/// a method write the type's name instead of `Self`.)
 ///
 /// # What it guards
 ///
 /// Async functions and methods, those under `#[async_trait]` too, that return `Result<T, E>` with `E: From<apiguard::Rejected>`, or
 /// `Result<T, apiguard::Error<E>>` for any `E`; the body is then written as if it returned `Result<T, E>`.
 ///
+/// Above an `impl` it guards every async method whose return type is or may be a `Result` (one that has another name
+/// included; a type of the standard library or a generic parameter that is none is not), with one policy for all of them, named
+/// `module::Type`, or `module::Type::Trait` for the `impl` of a trait. A method can have settings of its calls for itself, and can
+/// be left out:
+///
+/// ```
+/// # use apiguard::{Error, guarded};
+/// # type Answer<T> = Result<T, Error<std::io::Error>>;
+/// # struct Shop;
+/// #[guarded(rate("100/s", burst = 20), retries = 3, breaker = 5)]
+/// impl Shop {
+///     async fn stock(&self, item: &str) -> Answer<u32> {
+///         Ok(item.len() as u32)
+///     }
+///
+///     #[guarded(retries = 0)] // one attempt: an order must not be placed twice
+///     async fn order(&self, item: &str) -> Answer<()> {
+///         Ok(())
+///     }
+///
+///     #[guarded(skip)]
+///     async fn ping(&self) -> Result<(), std::io::Error> {
+///         Ok(())
+///     }
+/// }
+/// ```
+///
 /// With retries the body may run again: what it borrows is borrowed again, an argument that it gives away by name is cloned
 /// at the start of each attempt and must be `Clone`, a `mut` argument starts each attempt with its original value. Without
-/// retries nothing is cloned and everything may be moved. A few things need a word then:
+/// retries nothing is cloned and everything may be moved (a fallback needs the arguments too, and counts as another attempt
+/// here). A few things need a word then:
 ///
 /// - A method that consumes its `self` looks like a borrow (`request.send()`): say `clone(request)` in the attribute.
 /// - A `&mut` borrow of an argument cannot be returned; return an owned value, or set `retries = 0`. Beside `policy`
 ///   the body is taken to be retried unless `retries = 0` says otherwise.
 /// - The future is `Send` only if what the body borrows of by-value arguments is `Sync`.
 ///
-/// `#[tracing::instrument]` below the attribute makes one span of the call, above it one of each attempt; above it the
-/// function must return an error type of its own, not `apiguard::Error<E>`.
+/// `#[tracing::instrument]` below the attribute makes one span of the call, above it one of each attempt.
 ///
 /// # Errors
 ///
@@ -91,29 +130,40 @@ fn guard(settings: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> 
         );
     }
     let draft = parse::attribute(settings, &mut diag);
-    check::check(&draft, check::Place::Function, &mut diag);
-    match syn::parse2::<function::Function>(item.clone()) {
-        Ok(mut function) => {
-            let is_guardable = function.check(&mut diag);
-            check::check_clone(&draft, &function, &mut diag);
-            check::check_anew(&draft, &function, &mut diag);
-            if diag.is_empty() {
-                return expand::function(&draft, function);
-            }
-            if is_guardable {
-                // The body is written for the guard (`?` converts to the `E` of `Error<E>`): it stays in one that does nothing.
-                let mut tokens =
-                    expand::function(&parse::Draft { krate: draft.krate, ..parse::Draft::default() }, function);
-                tokens.extend(diag.into_tokens());
-                return tokens;
-            }
-        }
-        Err(error) => diag.add(error),
-    }
-    // The item stays as it was typed, so that nothing else in the file breaks.
-    let mut tokens = item;
+    let tokens = if block::Block::is_one(&item) {
+        check::check(&draft, check::Place::Block, &mut diag);
+        block::Block::parse(&item).map(|block| block.guard(&draft, &mut diag))
+    } else {
+        check::check(&draft, check::Place::Function, &mut diag);
+        syn::parse2::<function::Function>(item.clone())
+            .map(|function| guard_function(&draft, function, &item, &mut diag))
+    };
+    // An item that cannot be read stays as it was typed, so that nothing else in the file breaks.
+    let mut tokens = tokens.unwrap_or_else(|error| {
+        diag.add(error);
+        item
+    });
     tokens.extend(diag.into_tokens());
     tokens
+}
+
+fn guard_function(
+    draft: &parse::Draft,
+    mut function: function::Function,
+    item: &proc_macro2::TokenStream,
+    diag: &mut diag::Diagnostics,
+) -> proc_macro2::TokenStream {
+    let is_guardable = function.check(diag);
+    check::check_function(draft, &function, diag);
+    if diag.is_empty() {
+        return expand::function(draft, expand::Home::Function, function);
+    }
+    if !is_guardable {
+        return item.clone();
+    }
+    // The body is written for the guard (`?` converts to the `E` of `Error<E>`): it stays in one that does nothing.
+    let plain = parse::Draft { krate: draft.krate.clone(), ..parse::Draft::default() };
+    expand::function(&plain, expand::Home::Function, function)
 }
 
 /// Declares policies that several functions share: statics that are listed in the registry.
@@ -137,7 +187,8 @@ fn guard(settings: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> 
 /// # }
 /// ```
 ///
-/// The settings are those of `#[guarded]` except `policy` and `clone`; the default name is `module::NAME`.
+/// The settings are those of `#[guarded]` that say what a policy is: `name`, `rate`, `breaker`, `retries`, `timeout`,
+/// `attempt_timeout`, and `doc` and `crate`. The default name is `module::NAME`.
 #[proc_macro]
 pub fn policy(policies: TokenStream) -> TokenStream {
     policy::policies(policies.into()).into()

@@ -14,12 +14,14 @@ use crate::items::{Body, Item, items};
 use crate::keys::{self, Key};
 
 /// A value and where it stands: read here when it is a literal, left to `const` evaluation when it is an expression.
+#[derive(Clone)]
 pub(crate) enum Value<T> {
     Known(T, Literal),
     Const(Expr),
 }
 
 /// A literal as it was typed.
+#[derive(Clone)]
 pub(crate) struct Literal {
     pub(crate) tokens: TokenStream,
     pub(crate) text: String,
@@ -31,6 +33,46 @@ impl Draft {
         match &self.retries {
             Some(retries) => retries.max.known() != Some(0),
             None => self.policy.is_some(),
+        }
+    }
+
+    /// Whether the arguments are needed after the body ran.
+    pub(crate) fn keeps_arguments(&self) -> bool {
+        self.may_retry() || self.fallback.is_some()
+    }
+
+    /// A method's settings: its own, and the rest from its guarded `impl`.
+    pub(crate) fn within(&self, block: &Draft) -> Draft {
+        let own = self.clone();
+        let block = block.clone();
+        Draft {
+            name: block.name,
+            policy: block.policy,
+            rate: block.rate,
+            breaker: block.breaker,
+            retries: own.retries.or(block.retries),
+            timeout: own.timeout.or(block.timeout),
+            attempt_timeout: own.attempt_timeout.or(block.attempt_timeout),
+            key: own.key.or(block.key),
+            cost: own.cost.or(block.cost),
+            classify: own.classify.or(block.classify),
+            fallback: own.fallback,
+            clone: own.clone,
+            doc: own.doc.or(block.doc),
+            skip: own.skip,
+            in_block: true,
+            krate: own.krate.or(block.krate),
+            keys: own.keys,
+        }
+    }
+
+    /// What a function may set for its calls beside a policy that it shares.
+    pub(crate) fn of_calls(&self) -> Draft {
+        Draft {
+            retries: self.retries.clone(),
+            timeout: self.timeout.clone(),
+            attempt_timeout: self.attempt_timeout.clone(),
+            ..Draft::default()
         }
     }
 }
@@ -51,7 +93,7 @@ impl<T> Value<T> {
 }
 
 /// What the attribute says.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Draft {
     pub(crate) name: Option<Expr>,
     pub(crate) policy: Option<Expr>,
@@ -60,18 +102,29 @@ pub(crate) struct Draft {
     pub(crate) retries: Option<RetryDraft>,
     pub(crate) timeout: Option<Value<Duration>>,
     pub(crate) attempt_timeout: Option<Value<Duration>>,
+    pub(crate) key: Option<Expr>,
+    pub(crate) cost: Option<Expr>,
+    pub(crate) classify: Option<Expr>,
+    pub(crate) fallback: Option<Expr>,
     pub(crate) clone: Vec<Ident>,
+    /// Whether the policy in words ends the function's docs.
+    pub(crate) doc: Option<bool>,
+    pub(crate) skip: bool,
+    /// Whether this is a method's, completed by what its guarded `impl` says.
+    pub(crate) in_block: bool,
     pub(crate) krate: Option<syn::Path>,
     /// The keys that were given, in order.
     pub(crate) keys: Vec<(&'static Key, Span)>,
 }
 
+#[derive(Clone)]
 pub(crate) struct RateDraft {
     pub(crate) rate: Value<Rate>,
     pub(crate) burst: Option<Value<u32>>,
     pub(crate) max_wait: Option<Value<Duration>>,
 }
 
+#[derive(Clone)]
 pub(crate) struct BreakerDraft {
     pub(crate) failures: Value<u32>,
     pub(crate) recovery: Option<Value<Duration>>,
@@ -79,6 +132,7 @@ pub(crate) struct BreakerDraft {
     pub(crate) probes: Option<Value<u32>>,
 }
 
+#[derive(Clone)]
 pub(crate) struct RetryDraft {
     pub(crate) max: Value<u32>,
     pub(crate) base: Option<Value<Duration>>,
@@ -136,7 +190,16 @@ fn setting(draft: &mut Draft, name: &Ident, body: Body, diag: &mut Diagnostics) 
         "attempt_timeout" => {
             draft.attempt_timeout = fields.value(body).and_then(|value| fields.duration("attempt_timeout", value));
         }
+        "key" => draft.key = fields.value(body),
+        "cost" => draft.cost = fields.value(body).filter(|value| fields.is_cost(value)),
+        "classify" => draft.classify = fields.value(body).filter(|value| fields.is_function(value)),
+        "fallback" => draft.fallback = fields.value(body).filter(|value| fields.is_function(value)),
         "clone" => draft.clone = fields.names(body),
+        "doc" => draft.doc = fields.value(body).and_then(|value| fields.switch(&value)),
+        "skip" => match body {
+            Body::Nothing => draft.skip = true,
+            _ => fields.diag.error(name.span(), "`skip` takes no value; write `#[guarded(skip)]`"),
+        },
         _ => match body {
             Body::Path(path) => draft.krate = Some(path),
             body => drop(fields.value(body)),
@@ -451,6 +514,46 @@ impl Fields<'_> {
         true
     }
 
+    /// Whether this may be a number of tokens, as far as tokens tell.
+    fn is_cost(&mut self, value: &Expr) -> bool {
+        let Expr::Lit(ExprLit { lit, .. }) = value else { return true };
+        let advice = match lit {
+            Lit::Int(digits) => match digits.base10_parse::<u32>() {
+                Ok(0) => "takes nothing, so that nothing would limit it; write at least `1`".into(),
+                Ok(tokens) if !matches!(digits.suffix(), "" | "u32") => format!("is no `u32`; write `{tokens}`"),
+                Ok(_) => return true,
+                Err(_) => format!("is too large; write at most `{}`", u32::MAX),
+            },
+            _ => "is no number of tokens; write a whole number such as `5`, or an expression of type `u32`".into(),
+        };
+        self.diag.error_at(lit, format!("`cost = {}` {advice}", typed(lit)));
+        false
+    }
+
+    /// Whether this may be a function, as far as tokens tell.
+    fn is_function(&mut self, value: &Expr) -> bool {
+        let name = self.key.name;
+        let advice = match value {
+            Expr::Lit(ExprLit { lit: Lit::Str(path), .. }) if syn::parse_str::<syn::Path>(&path.value()).is_ok() => {
+                format!("is a text; write the path without quotes, `{name} = {}`", path.value())
+            }
+            Expr::Lit(_) => format!("is no function; write the path of one, as in `{}`", self.key.form),
+            Expr::Call(call) => format!("calls the function; write its path alone, `{name} = {}`", typed(&call.func)),
+            _ => return true,
+        };
+        self.diag.error_at(value, format!("`{name} = {}` {advice}", typed(value)));
+        false
+    }
+
+    fn switch(&mut self, value: &Expr) -> Option<bool> {
+        if let Expr::Lit(ExprLit { lit: Lit::Bool(switch), .. }) = value {
+            return Some(switch.value);
+        }
+        let name = self.key.name;
+        self.diag.error_at(value, format!("`{name} = {}` is no switch; write `{name} = false`", typed(value)));
+        None
+    }
+
     /// A literal, read; or any other expression, left to `const` evaluation.
     fn read<T>(
         &mut self,
@@ -503,14 +606,31 @@ fn status(value: &Expr) -> Option<u16> {
     }
 }
 
+/// Where tokens that are shown one by one stand closer when they are typed.
+const TIGHT: [(&str, &str); 10] = [
+    (" ..= ", "..="),
+    (" .. ", ".."),
+    (" :: ", "::"),
+    (":: ", "::"),
+    (" . ", "."),
+    ("& ", "&"),
+    (" (", "("),
+    ("( ", "("),
+    (" )", ")"),
+    (" ,", ","),
+];
+
 /// A value as it was typed, as near as tokens tell.
-fn typed(value: &impl ToTokens) -> String {
+pub(crate) fn typed(value: &impl ToTokens) -> String {
     let text = value.to_token_stream().to_string();
     // A literal of any length is shown by its beginning.
     if let Some((end, _)) = text.char_indices().nth(60) {
         return format!("{}…", &text[..end]);
     }
-    let text = text.replace(" ..= ", "..=").replace(" .. ", "..").replace(" :: ", "::");
+    let mut text = text;
+    for (spaced, plain) in TIGHT {
+        text = text.replace(spaced, plain);
+    }
     let text = text.strip_prefix("- ").map_or(text.clone(), |positive| format!("-{positive}"));
     text.strip_suffix(" ..").map_or(text.clone(), |start| format!("{start}.."))
 }

@@ -1,14 +1,14 @@
 //! `policy!`: statics that hold a policy, listed in the registry.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Token, Visibility};
 
 use crate::check::{Place, check};
 use crate::diag::Diagnostics;
-use crate::{expand, parse, settings};
+use crate::{expand, parse, words};
 
 struct Item {
     attributes: Vec<Attribute>,
@@ -131,11 +131,7 @@ fn one(item: Item, all: &mut Diagnostics) -> TokenStream {
     }
     all.append(diag);
     let private = expand::private(&draft);
-    let text = expand::name(&draft, &name, &private);
-    let settings = settings::expression(&draft, &private);
-    quote! {
-        #(#attributes)*
-        #visibility static #name: #private::Policy = #private::Policy::new(#text, #settings);
-        #private::inventory::submit! { #private::Registration(&#name) }
-    }
+    let text = expand::name(&draft, &name.unraw().to_string(), &private);
+    let doc = draft.doc.unwrap_or(true).then(|| words::of_policy(&draft, &attributes));
+    expand::declared(&draft, &quote!(#(#attributes)* #doc #visibility), &name.to_token_stream(), &text, &private)
 }

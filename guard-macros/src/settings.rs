@@ -13,7 +13,8 @@ use crate::parse::{Draft, Value};
 /// `Settings::new().rate(…)…`: `private` is the path of apiguard's hidden module.
 ///
 /// A constant goes through a function that says what type it must have, and what is wrong with its value is said by a
-/// check that stands at it: so both mistakes are reported where the constant was typed.
+/// check that stands at it: so both mistakes are reported where the constant was typed. Each check is a constant of its
+/// own, since the evaluation of one ends with its first mistake; of wrong settings nothing is left for the next one.
 pub(crate) fn expression(draft: &Draft, private: &TokenStream) -> TokenStream {
     let settings = built(draft, private);
     let checks = left_to_const(draft);
@@ -22,9 +23,13 @@ pub(crate) fn expression(draft: &Draft, private: &TokenStream) -> TokenStream {
     }
     let checks = checks.into_iter().map(|(field, tokens)| {
         let field = Ident::new(&format!("{field:?}"), Span::call_site());
-        call_at(ends(&tokens), private, &["check"], quote!(&__settings, #private::Field::#field))
+        call_at(ends(&tokens), private, &["check"], quote!(&__SETTINGS, #private::Field::#field))
     });
-    quote!({ let __settings = #settings; #(#checks;)* __settings })
+    quote! {{
+        const __SETTINGS: #private::Settings = #settings;
+        #(const _: () = #checks;)*
+        #private::checked_above(__SETTINGS)
+    }}
 }
 
 fn built(draft: &Draft, private: &TokenStream) -> TokenStream {

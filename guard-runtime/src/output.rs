@@ -16,7 +16,8 @@ use crate::{Error, Rejected};
     label = "a guarded function cannot return this",
     note = "return a `Result` whose error type can be made from `apiguard::Rejected`: \
             add `#[from] apiguard::Rejected` to your error enum, or return `Result<T, apiguard::Error<E>>` for any `E`; \
-            a generic `E` needs the bound `E: From<apiguard::Rejected>`"
+            a generic `E` needs the bound `E: From<apiguard::Rejected>`; \
+            a method of a guarded `impl` is left out with `#[guarded(skip)]`"
 )]
 pub trait Guarded: Sized {
     /// What the body returns.

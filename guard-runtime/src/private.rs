@@ -1,13 +1,18 @@
 //! What the macros write. Not for use by hand: it may change in any release.
 
 pub mod constant;
+pub mod fallback;
 
 pub use inventory;
 
+use std::hash::Hash;
+
+use crate::Verdict;
 pub use crate::call::{Admission, Call};
 pub use crate::output::Guarded;
 pub use crate::policy::Policy;
 pub use crate::registry::Registration;
+use crate::verdict::Judged;
 pub use guard_spec::{Breaker, Field, Jitter, Rate, Ratio, Retry, Settings, Statuses};
 
 pub use core::future::Future;
@@ -105,6 +110,59 @@ pub mod judge {
     }
 }
 
+/// An outcome and the function that judges it. (Its fields are public, since a function of another type is then one error
+/// at the function, and says which type it should have.)
+#[derive(Debug)]
+pub struct Classified<'a, O> {
+    pub outcome: &'a O,
+    pub classify: fn(&O) -> Verdict,
+}
+
+impl<O> Classified<'_, O> {
+    /// The verdict.
+    #[inline]
+    pub fn judged(self) -> Judged {
+        Judged::by((self.classify)(self.outcome))
+    }
+}
+
+/// What a call is told apart by: `key = …`.
+#[diagnostic::on_unimplemented(
+    message = "a `key` has to be `Hash`, and `{Self}` is not",
+    label = "not `Hash`",
+    note = "write an expression that tells the keys apart, such as `key = tenant` or `key = (tenant, region)`"
+)]
+pub trait Key {}
+
+#[diagnostic::do_not_recommend]
+impl<K: Hash + ?Sized> Key for K {}
+
+/// Does nothing yet: the bound is the point.
+#[inline]
+pub const fn key<K: Key + ?Sized>(_: &K) {}
+
+/// What an attempt takes of a rate: `cost = …`.
+#[diagnostic::on_unimplemented(
+    message = "a `cost` is a `u32`, and this is a `{Self}`",
+    label = "not a `u32`",
+    note = "convert it where it may be another number, for example with `u32::try_from(…).unwrap_or(u32::MAX)`; \
+            a cost above the burst is rejected with `Rejected::CostTooHigh`"
+)]
+pub trait Cost {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl Cost for u32 {
+    type Value = u32;
+}
+
+/// The cost of an attempt.
+#[inline]
+pub const fn cost<C: Cost<Value = C>>(cost: C) -> <C as Cost>::Value {
+    cost
+}
+
 /// An argument that a retried body gives away. (The name is read in errors about a `Vec` or an `Option` of what has no
 /// `Clone`: "required for `Vec<Order>` to implement `ClonedPerAttempt`".)
 #[diagnostic::on_unimplemented(
@@ -125,6 +183,25 @@ impl<T: Clone> ClonedPerAttempt for T {
     }
 }
 
+/// An argument that a body gives away and a fallback needs, without retries.
+#[diagnostic::on_unimplemented(
+    message = "the body gives `{Self}` away, and it cannot be cloned for the fallback",
+    label = "the fallback needs its own",
+    note = "borrow it in the body (`&argument`), or make its type `Clone`"
+)]
+pub trait ClonedForFallback: Sized {
+    /// A clone for the only attempt.
+    #[must_use]
+    fn for_attempt(&self) -> Self;
+}
+
+impl<T: Clone> ClonedForFallback for T {
+    #[inline]
+    fn for_attempt(&self) -> T {
+        self.clone()
+    }
+}
+
 /// A `self` that a retried body gives away: it cannot be made anew, so it has to be `Copy`.
 #[diagnostic::on_unimplemented(
     message = "a retried call gives `self` away, and `{Self}` is not `Copy`",
@@ -135,6 +212,21 @@ pub trait SelfGivenAway {}
 
 #[diagnostic::do_not_recommend]
 impl<T: Copy> SelfGivenAway for T {}
+
+/// As [`SelfGivenAway`], for a body that runs once and has a fallback.
+#[diagnostic::on_unimplemented(
+    message = "the body gives `self` away, and `{Self}` is not `Copy`",
+    label = "the fallback needs its own",
+    note = "take `&self`, or clone it in the body (`self.clone()`)"
+)]
+pub trait SelfGivenAwayOnce {}
+
+#[diagnostic::do_not_recommend]
+impl<T: Copy> SelfGivenAwayOnce for T {}
+
+/// Does nothing: the bound is the point.
+#[inline]
+pub const fn self_given_away_once<T: SelfGivenAwayOnce>(_: &T) {}
 
 /// Does nothing: the bound is the point.
 #[inline]
@@ -147,6 +239,11 @@ pub const fn self_given_away<T: SelfGivenAway>(_: &T) {}
 #[track_caller]
 pub const fn check(settings: &Settings, field: Field) {
     settings.check(field);
+}
+
+/// Settings whose mistakes [`check`] reports: none are left of wrong ones, so that each is reported once.
+pub const fn checked_above(settings: Settings) -> Settings {
+    if settings.problems().is_empty() { settings } else { Settings::new() }
 }
 
 /// A place that holds a policy: what stands behind `policy =`.

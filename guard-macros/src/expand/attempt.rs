@@ -7,6 +7,7 @@ use syn::{FnArg, ReceiverKind, Type};
 use super::Output;
 use crate::arguments::{given_away, mentions};
 use crate::function::{Argument, Function, Kind, remove_mut};
+use crate::instrumented;
 use crate::parse::Draft;
 use crate::settings::call_at;
 
@@ -25,7 +26,8 @@ pub(super) fn per_attempt(draft: &Draft, function: &mut Function, private: &Toke
         if is_value && given_away(&body, &word) {
             let place = Span::call_site().located_at(word.span());
             let word = quote_spanned!(word.span()=> &#word);
-            let check = call_at((place, place), private, &["self_given_away"], word);
+            let check = if draft.may_retry() { "self_given_away" } else { "self_given_away_once" };
+            let check = call_at((place, place), private, &[check], word);
             made.extend(quote!(#check;));
         }
     }
@@ -35,14 +37,14 @@ pub(super) fn per_attempt(draft: &Draft, function: &mut Function, private: &Toke
         if let Some(word) = argument.mutable.filter(|_| argument.kind != Kind::MutableReference) {
             any_mut = true;
             let word = syn::token::Mut(word);
-            let clone = clone(&argument, private);
+            let clone = clone(draft, &argument, private);
             made.extend(quote_spanned!(name.span()=> #(#cfg)* let #word #name = #clone;));
         } else if argument.kind == Kind::MutableReference {
             if argument.mutable.is_none() && given_away(&body, name) {
                 made.extend(quote_spanned!(name.span()=> #(#cfg)* let #name = &mut *#name;));
             }
         } else if asked_for || argument.kind == Kind::Value && given_away(&body, name) {
-            let clone = clone(&argument, private);
+            let clone = clone(draft, &argument, private);
             made.extend(quote_spanned!(name.span()=> #(#cfg)* let #name = #clone;));
         }
     }
@@ -61,17 +63,18 @@ pub(super) fn per_attempt(draft: &Draft, function: &mut Function, private: &Toke
 }
 
 /// A clone of an argument for one attempt; that it has none is said at the argument and its type.
-fn clone(argument: &Argument, private: &TokenStream) -> TokenStream {
+fn clone(draft: &Draft, argument: &Argument, private: &TokenStream) -> TokenStream {
     let name = &argument.name;
     // The call is the macro's and only the argument the user's, or the compiler proposes to write `&` into the signature.
     let place = Span::call_site().located_at(name.span());
-    call_at((place, place), private, &["ClonedPerAttempt", "for_attempt"], quote_spanned!(name.span()=> &#name))
+    let kind = if draft.may_retry() { "ClonedPerAttempt" } else { "ClonedForFallback" };
+    call_at((place, place), private, &[kind, "for_attempt"], quote_spanned!(name.span()=> &#name))
 }
 
 /// The user's block in an async block of its own.
-pub(super) fn body(function: &Function, guarded: &Output, may_retry: bool) -> TokenStream {
-    let block = &function.body;
+pub(super) fn body(function: &Function, guarded: &Output, keeps_arguments: bool) -> TokenStream {
     let typed = guarded.body();
+    let block = &instrumented::retyped(&function.body, &typed);
     let variable = Ident::new("__apiguard_typed", guarded.start);
     // Where the compiler says that it has the type from.
     let returned = quote_spanned!(guarded.start=> return #variable;);
@@ -79,8 +82,8 @@ pub(super) fn body(function: &Function, guarded: &Output, may_retry: bool) -> To
     // For a body on one line, whose braces the compiler would call unnecessary.
     let label = quote_spanned!(block.span_open()=> '__body:);
     let typed = quote_spanned!(guarded.start=> let #variable: #typed = #never;);
-    let movement = if may_retry { TokenStream::new() } else { quote!(move) };
-    let unique = if may_retry { unique_borrows(function) } else { TokenStream::new() };
+    let movement = if keeps_arguments { TokenStream::new() } else { quote!(move) };
+    let unique = if keeps_arguments { unique_borrows(function) } else { TokenStream::new() };
     quote! {
         async #movement {
             #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::needless_return)]

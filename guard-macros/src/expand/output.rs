@@ -1,7 +1,7 @@
 //! The declared return type in the generated code.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
-use quote::quote_spanned;
+use quote::{ToTokens, quote_spanned};
 use syn::Type;
 use syn::spanned::Spanned;
 
@@ -12,6 +12,8 @@ use crate::settings::ends;
 pub(super) struct Output {
     /// `<Type as Guarded>`
     path: TokenStream,
+    /// The type itself, with `_` for each `impl Trait`.
+    declared: Type,
     pub(super) start: Span,
     end: Span,
 }
@@ -20,12 +22,17 @@ impl Output {
     pub(super) fn new(output: &Type, private: &TokenStream) -> Output {
         let (start, end) = ends(output);
         let inferred = without_impl_trait(output);
-        Output { path: quote_spanned!(start=> <#inferred as #private::Guarded>), start, end }
+        Output { path: quote_spanned!(start=> <#inferred as #private::Guarded>), declared: inferred, start, end }
+    }
+
+    /// The type as a variable of it is declared.
+    pub(super) fn declared(&self) -> TokenStream {
+        self.declared.to_token_stream()
     }
 
     /// `<Type as Guarded>::function(arguments)`
     pub(super) fn call(&self, function: &str, arguments: TokenStream) -> TokenStream {
-        let Output { path, start, end } = self;
+        let Output { path, start, end, .. } = self;
         let function = Ident::new(function, *start);
         let mut arguments = Group::new(Delimiter::Parenthesis, arguments);
         arguments.set_span(*end);

@@ -53,6 +53,8 @@ pub struct Call<'p> {
     attempts: u32,
     /// The last delay in ms, for decorrelated jitter.
     delay_ms: u32,
+    /// The tokens that each attempt takes.
+    cost: u32,
     running: Running,
 }
 
@@ -92,7 +94,25 @@ impl<'p> Call<'p> {
     /// A call that begins now. What `site` sets of retries and timeouts goes before what the policy says.
     #[inline]
     pub fn new(policy: &'p Policy, site: Option<&'static Settings>) -> Call<'p> {
-        Call { policy, site, deadline: u64::MAX, since: 0, attempts: 0, delay_ms: 0, running: Running::NOTHING }
+        Call {
+            policy,
+            site,
+            deadline: u64::MAX,
+            since: 0,
+            attempts: 0,
+            delay_ms: 0,
+            cost: 1,
+            running: Running::NOTHING,
+        }
+    }
+
+    /// The same call, each attempt of which takes `cost` tokens. Then [`admit_costing`](Call::admit_costing) lets them
+    /// through.
+    #[inline]
+    #[must_use]
+    pub fn costing(mut self, cost: u32) -> Call<'p> {
+        self.cost = cost;
+        self
     }
 
     /// How many attempts were made.
@@ -122,12 +142,23 @@ impl<'p> Call<'p> {
     /// it is an attempt that was let through before.
     #[inline]
     pub fn admit(&mut self) -> bool {
-        self.admit_at(clock::now())
+        self.admit_at(clock::now(), 1)
     }
 
     /// As [`admit`](Call::admit), for a call that has a timeout or may have one.
     #[inline]
     pub fn admit_timed(&mut self) -> bool {
+        self.admit_in_time(1)
+    }
+
+    /// As [`admit_timed`](Call::admit_timed), for attempts that cost what [`costing`](Call::costing) says.
+    #[inline]
+    pub fn admit_costing(&mut self) -> bool {
+        self.admit_in_time(self.cost)
+    }
+
+    #[inline]
+    fn admit_in_time(&mut self, cost: u32) -> bool {
         let now = clock::now();
         if self.attempts == 0 {
             if let Some(timeout) = self.timeout() {
@@ -136,11 +167,12 @@ impl<'p> Call<'p> {
         } else if now >= self.deadline {
             return false;
         }
-        self.admit_at(now)
+        self.admit_at(now, cost)
     }
 
+    /// The cost is given by those who know it, so that the good path of most calls has it as a constant.
     #[inline]
-    fn admit_at(&mut self, now: u64) -> bool {
+    fn admit_at(&mut self, now: u64, cost: u32) -> bool {
         let policy = self.policy;
         let running = match &policy.breaker {
             None => Running::WITHOUT_BREAKER,
@@ -150,7 +182,7 @@ impl<'p> Call<'p> {
             },
         };
         if let Some(bucket) = &policy.bucket {
-            if bucket.take_now(1, now).is_none() {
+            if bucket.take_now(cost, now).is_none() {
                 return false;
             }
         }
@@ -182,7 +214,7 @@ impl<'p> Call<'p> {
         // its rate on attempts that are cut off, and hold that against the service.
         let patience = bucket.max_wait().min(self.deadline.saturating_sub(now) / 2);
         let latest = now.saturating_add(patience);
-        match bucket.enter(1, now, latest) {
+        match bucket.enter(self.cost, now, latest) {
             Err(refused) => Admission::Rejected(self.refused(refused)),
             Ok(Entry::Turn(turn)) => Admission::Waiting(Wait(Box::pin(self.wait(turn, now)))),
             Ok(Entry::Taken(taken)) => match self.admit_to_breaker(now) {

@@ -1,0 +1,232 @@
+//! The policy in words, at the end of the docs of what it guards.
+
+use std::fmt::Display;
+use std::time::Duration;
+
+use guard_spec::{Breaker, Field, InWords, Jitter, Rate, Retry};
+use proc_macro2::TokenStream;
+use quote::quote;
+use syn::{Attribute, Expr, FnArg, Visibility};
+
+use crate::check::{Setter, known_settings, place};
+use crate::function::Function;
+use crate::parse::{self, Draft, Value};
+
+/// For a function. None for a method that has no docs and may be one of a trait's: it would hide the trait's docs.
+pub(crate) fn of_function(draft: &Draft, function: &Function) -> Option<TokenStream> {
+    let is_method = matches!(function.signature.inputs.first(), Some(FnArg::Receiver(_)));
+    let may_be_of_a_trait = is_method && matches!(function.visibility, Visibility::Inherited);
+    if may_be_of_a_trait && !has_docs(&function.attributes) {
+        return None;
+    }
+    let head = match &draft.policy {
+        Some(policy) => format!("Guarded by the policy `{}`", typed(policy)),
+        None if draft.in_block => "Guarded by the policy of its `impl`".into(),
+        None => "Guarded".into(),
+    };
+    Some(attribute(head, &lines(draft), &function.attributes))
+}
+
+/// For a static that `policy!` declares.
+pub(crate) fn of_policy(draft: &Draft, attributes: &[Attribute]) -> TokenStream {
+    attribute("A policy".into(), &lines(draft), attributes)
+}
+
+/// Only where docs are made: elsewhere lints about docs see what the user wrote.
+fn attribute(mut text: String, lines: &[String], attributes: &[Attribute]) -> TokenStream {
+    if has_docs(attributes) {
+        text.insert_str(0, "\n\n");
+    }
+    text.push_str(if lines.is_empty() { "." } else { ":\n" });
+    for line in lines {
+        text.push_str("\n- ");
+        text.push_str(line);
+    }
+    quote!(#[cfg_attr(doc, doc = #text)])
+}
+
+fn has_docs(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| attribute.path().is_ident("doc"))
+}
+
+/// One line for each thing that the settings say.
+fn lines(draft: &Draft) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(draft) = &draft.rate {
+        lines.push(rate(&draft.rate, draft.burst.as_ref(), draft.max_wait.as_ref()));
+    }
+    if let Some(cost) = &draft.cost {
+        lines.push(format!("an attempt takes `{}` tokens of the rate", typed(cost)));
+    }
+    if let Some(key) = &draft.key {
+        lines.push(format!("calls are told apart by `{}`", typed(key)));
+    }
+    lines.extend(retries(draft));
+    if let Some(timeout) = &draft.timeout {
+        lines.push(format!("the whole call takes at most {}", time(timeout)));
+    }
+    if let Some(timeout) = &draft.attempt_timeout {
+        lines.push(format!("an attempt takes at most {}", time(timeout)));
+    }
+    lines.extend(
+        waiting(draft).map(|longest| format!("at most {longest} are spent waiting, turns and pauses together")),
+    );
+    lines.extend(breaker(draft));
+    if let Some(fallback) = &draft.fallback {
+        lines.push(format!("`{}` is called instead of returning an error", typed(fallback)));
+    }
+    lines
+}
+
+fn rate(rate: &Value<Rate>, burst: Option<&Value<u32>>, max_wait: Option<&Value<Duration>>) -> String {
+    let mut parts = Vec::new();
+    match (rate, burst) {
+        (Value::Known(rate, _), Some(burst)) => {
+            parts.push(format!("{} attempts per {}, {} at once", rate.count(), period(rate.period()), shown(burst)));
+        }
+        (Value::Known(rate, _), None) => {
+            parts.push(format!("{} attempts per {}, evenly spaced", rate.count(), period(rate.period())));
+        }
+        (Value::Const(rate), Some(burst)) => {
+            parts.push(format!("attempts at the rate `{}`, {} at once", typed(rate), shown(burst)));
+        }
+        (Value::Const(rate), None) => parts.push(format!("attempts at the rate `{}`", typed(rate))),
+    }
+    match (max_wait, rate) {
+        (Some(Value::Known(Duration::ZERO, _)), _) => parts.push("none waits for its turn".into()),
+        (Some(wait), _) => parts.push(format!("at most {} are spent waiting for a turn", time(wait))),
+        (None, Value::Known(rate, _)) => {
+            parts.push(format!("at most {} are spent waiting for a turn", in_words(rate.longest_wait())));
+        }
+        (None, Value::Const(_)) => {}
+    }
+    parts.join("; ")
+}
+
+/// `second` of `1s`, but `250ms`.
+fn period(period: Duration) -> String {
+    match period.as_secs() {
+        _ if period.subsec_nanos() > 0 => in_words(period),
+        1 => "second".into(),
+        60 => "minute".into(),
+        3_600 => "hour".into(),
+        86_400 => "day".into(),
+        _ => in_words(period),
+    }
+}
+
+fn retries(draft: &Draft) -> Option<String> {
+    let retries = draft.retries.as_ref()?;
+    let Some(max) = retries.max.known() else {
+        return Some(format!("up to `{}` retries", shown_plain(&retries.max)));
+    };
+    if max == 0 {
+        return Some("one attempt".into());
+    }
+    let mut parts = vec![format!("up to {} attempts", u64::from(max) + 1)];
+    let known = known_settings(draft);
+    if let (Some(retry), true) = (known.retry(), all_known(draft, &RETRY)) {
+        // As many as fit into a line.
+        let pauses: Vec<_> = (1..=max.min(4)).map(|attempt| in_words(pause(retry, attempt))).collect();
+        let more = if max > 4 { ", …" } else { "" };
+        let random = match retry.randomness() {
+            Jitter::Proportional(share) if share.millionths() > 0 => {
+                format!(" and up to {} % more", share.millionths() / 10_000)
+            }
+            Jitter::Full => " or any part of it".into(),
+            Jitter::Equal => " or down to half of it".into(),
+            Jitter::Decorrelated => " at least, at random up to three times the pause before".into(),
+            _ => String::new(),
+        };
+        let plural = if max == 1 { "a pause" } else { "pauses" };
+        parts.push(format!("{plural} of {}{more}{random}", pauses.join(", ")));
+        parts.push(format!("up to {} where the server asks for it", in_words(retry.longest_delay())));
+    }
+    Some(parts.join("; "))
+}
+
+/// The pause before retry `n` without its jitter.
+fn pause(retry: &Retry, n: u32) -> Duration {
+    let growth = (f64::from(u32::try_from(retry.growth().millionths()).unwrap_or(u32::MAX)) / 1e6)
+        .powi(i32::try_from(n - 1).unwrap_or(i32::MAX));
+    let nanos = retry.first_delay().as_nanos() as f64 * growth;
+    // Rounded to what reads well.
+    let cap = retry.longest_delay();
+    if nanos >= cap.as_nanos() as f64 { cap } else { Duration::from_millis((nanos / 1e6).round() as u64) }
+}
+
+const RETRY: [Field; 5] =
+    [Field::Retries, Field::RetriesBase, Field::RetriesFactor, Field::RetriesCap, Field::RetriesJitter];
+const WAITING: [Field; 4] = [Field::Rate, Field::RateMaxWait, Field::Retries, Field::RetriesCap];
+
+fn all_known(draft: &Draft, fields: &[Field]) -> bool {
+    !fields.iter().any(|field| matches!(place(draft, *field), Some(Setter::Const(_))))
+}
+
+/// The longest that a call can spend waiting, as far as it is known here.
+fn waiting(draft: &Draft) -> Option<String> {
+    let retries = draft.retries.as_ref().map_or(Some(0), |retries| retries.max.known());
+    let timeout = match &draft.timeout {
+        None => None,
+        Some(Value::Known(timeout, _)) => Some(*timeout),
+        Some(Value::Const(timeout)) => return Some(format!("`{}`", typed(timeout))),
+    };
+    let known = known_settings(draft);
+    let longest = if draft.policy.is_none() && all_known(draft, &WAITING) {
+        let retries = retries?;
+        let turn = known.rate_limit().map(Rate::longest_wait).unwrap_or_default();
+        let pause = known.retry().map(Retry::longest_delay).unwrap_or_default();
+        Some(turn.saturating_mul(retries.saturating_add(1)).saturating_add(pause.saturating_mul(retries)))
+    } else {
+        None
+    };
+    // Only half of the time that is left is spent waiting for a turn.
+    let timeout = if retries == Some(0) { timeout.map(|timeout| timeout / 2) } else { timeout };
+    let bound = [longest, timeout].into_iter().flatten().min()?;
+    (!bound.is_zero()).then(|| in_words(bound))
+}
+
+fn breaker(draft: &Draft) -> Option<String> {
+    let breaker = draft.breaker.as_ref()?;
+    let defaults = Breaker::consecutive(1);
+    let recovery = match &breaker.recovery {
+        Some(recovery) => time(recovery),
+        None => in_words(defaults.recovery_time()),
+    };
+    let successes = breaker.successes.as_ref().map_or(defaults.success_threshold().to_string(), shown);
+    Some(format!(
+        "after {} failed attempts in a row none is made for {recovery}; then {successes} good probes let all through again",
+        shown(&breaker.failures)
+    ))
+}
+
+fn in_words(time: Duration) -> String {
+    InWords::duration(time).to_string()
+}
+
+fn time(value: &Value<Duration>) -> String {
+    match value {
+        Value::Known(time, _) => in_words(*time),
+        Value::Const(value) => format!("`{}`", typed(value)),
+    }
+}
+
+fn shown<T: Display + Copy>(value: &Value<T>) -> String {
+    match value {
+        Value::Known(value, _) => value.to_string(),
+        Value::Const(_) => format!("`{}`", shown_plain(value)),
+    }
+}
+
+fn shown_plain<T: Display + Copy>(value: &Value<T>) -> String {
+    match value {
+        Value::Known(value, _) => value.to_string(),
+        Value::Const(value) => typed(value),
+    }
+}
+
+/// An expression as it was typed, as near as tokens tell, in one line of code.
+fn typed(value: &Expr) -> String {
+    // Code in backticks cannot hold a backtick or a line's end.
+    parse::typed(value).replace(['`', '\n'], " ")
+}
