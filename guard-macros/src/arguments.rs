@@ -112,7 +112,7 @@ fn macro_name(tokens: &[TokenTree], index: usize) -> Option<String> {
     Some(name.to_string())
 }
 
-fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
+pub(crate) fn is_punct(token: Option<&TokenTree>, wanted: char) -> bool {
     matches!(token, Some(TokenTree::Punct(punct)) if punct.as_char() == wanted)
 }
 

@@ -132,6 +132,6 @@ fn one(item: Item, all: &mut Diagnostics) -> TokenStream {
     all.append(diag);
     let private = expand::private(&draft);
     let text = expand::name(&draft, &name.unraw().to_string(), &private);
-    let doc = draft.doc.unwrap_or(true).then(|| words::of_policy(&draft, &attributes));
+    let doc = draft.doc.unwrap_or(true).then(|| words::of_policy(&draft));
     expand::declared(&draft, &quote!(#(#attributes)* #doc #visibility), &name.to_token_stream(), &text, &private)
 }

@@ -24,25 +24,28 @@ pub(crate) fn of_function(draft: &Draft, function: &Function) -> Option<TokenStr
         None if draft.in_block => "Guarded by the policy of its `impl`".into(),
         None => "Guarded".into(),
     };
-    Some(attribute(head, &lines(draft), &function.attributes))
+    Some(attribute(&head, &lines(draft)))
 }
 
 /// For a static that `policy!` declares.
-pub(crate) fn of_policy(draft: &Draft, attributes: &[Attribute]) -> TokenStream {
-    attribute("A policy".into(), &lines(draft), attributes)
+pub(crate) fn of_policy(draft: &Draft) -> TokenStream {
+    attribute("For all that use it", &lines(draft))
 }
 
-/// Only where docs are made: elsewhere lints about docs see what the user wrote.
-fn attribute(mut text: String, lines: &[String], attributes: &[Attribute]) -> TokenStream {
-    if has_docs(attributes) {
-        text.insert_str(0, "\n\n");
-    }
-    text.push_str(if lines.is_empty() { "." } else { ":\n" });
+/// Only where docs are made: elsewhere lints about docs see what the user wrote. Under a heading, since the user's docs may
+/// end below one of theirs.
+fn attribute(head: &str, lines: &[String]) -> TokenStream {
+    let text = text(head, lines);
+    quote!(#[cfg_attr(doc, doc = #text)])
+}
+
+fn text(head: &str, lines: &[String]) -> String {
+    let mut text = format!("\n\n# Policy\n\n{head}{}", if lines.is_empty() { "." } else { ":\n" });
     for line in lines {
         text.push_str("\n- ");
         text.push_str(line);
     }
-    quote!(#[cfg_attr(doc, doc = #text)])
+    text
 }
 
 fn has_docs(attributes: &[Attribute]) -> bool {
@@ -200,8 +203,10 @@ fn breaker(draft: &Draft) -> Option<String> {
     ))
 }
 
+/// What lasts for years is told in days.
 fn in_words(time: Duration) -> String {
-    InWords::duration(time).to_string()
+    let days = time.as_secs() / 86_400;
+    if days > 365 { format!("{days}d") } else { InWords::duration(time).to_string() }
 }
 
 fn time(value: &Value<Duration>) -> String {
@@ -229,4 +234,66 @@ fn shown_plain<T: Display + Copy>(value: &Value<T>) -> String {
 fn typed(value: &Expr) -> String {
     // Code in backticks cannot hold a backtick or a line's end.
     parse::typed(value).replace(['`', '\n'], " ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::Diagnostics;
+
+    fn of(settings: &str) -> Vec<String> {
+        let mut diag = Diagnostics::default();
+        let draft = parse::attribute(settings.parse().unwrap(), &mut diag);
+        assert!(diag.is_empty(), "{settings}");
+        lines(&draft)
+    }
+
+    #[test]
+    fn a_policy_is_told_in_lines() {
+        assert_eq!(
+            of("rate(\"100/s\", burst = 20), retries = 3, breaker = 5, timeout = \"10s\", fallback = shop::cached"),
+            [
+                "100 attempts per second, 20 at once; at most 30s are spent waiting for a turn",
+                "up to 4 attempts; pauses of 1s, 2s, 4s and up to 50 % more; up to 1m where the server asks for it",
+                "the whole call takes at most 10s",
+                "at most 10s are spent waiting, turns and pauses together",
+                "after 5 failed attempts in a row none is made for 1m; then 2 good probes let all through again",
+                "`shop::cached` is called instead of returning an error",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_longest_wait_is_the_sum_of_all_turns_and_pauses() {
+        let longest = |settings| {
+            of(settings).into_iter().find_map(|line| {
+                Some(
+                    line.strip_prefix("at most ")?
+                        .strip_suffix(" are spent waiting, turns and pauses together")?
+                        .to_owned(),
+                )
+            })
+        };
+        // Four turns of 2 s and three pauses of 10 s.
+        assert_eq!(longest("rate(\"1/s\", max_wait = \"2s\"), retries(3, cap = \"10s\")").unwrap(), "38s");
+        assert_eq!(longest("rate = \"1/s\"").unwrap(), "30s");
+        // A single attempt has half of the timeout for its turn.
+        assert_eq!(longest("rate = \"1/s\", timeout = \"10s\"").unwrap(), "5s");
+        assert_eq!(longest("rate = LIMIT, retries = 3, timeout = \"10s\"").unwrap(), "10s");
+        assert_eq!(longest("rate(\"1/s\", max_wait = \"0s\"), breaker = 5"), None);
+        assert_eq!(longest("rate = LIMIT, retries = 3"), None, "not known here");
+        assert_eq!(longest("retries = 4000000000").unwrap(), "2777777d", "no overflow");
+    }
+
+    #[test]
+    fn constants_are_told_by_their_names() {
+        assert_eq!(
+            of("rate(LIMITS.search, max_wait = PATIENCE), retries = N, breaker(5, recovery = Duration::from_secs(5))"),
+            [
+                "attempts at the rate `LIMITS.search`; at most `PATIENCE` are spent waiting for a turn",
+                "up to `N` retries",
+                "after 5 failed attempts in a row none is made for `Duration::from_secs(5)`; then 2 good probes let all through again",
+            ]
+        );
+    }
 }

@@ -1,11 +1,11 @@
 //! One attempt: what it makes anew of the arguments, and the body in an async block of its own.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{FnArg, ReceiverKind, Type};
 
 use super::Output;
-use crate::arguments::{given_away, mentions};
+use crate::arguments::{given_away, is_punct, mentions};
 use crate::function::{Argument, Function, Kind, remove_mut};
 use crate::instrumented;
 use crate::parse::Draft;
@@ -79,22 +79,27 @@ pub(super) fn body(function: &Function, guarded: &Output, keeps_arguments: bool)
     // Where the compiler says that it has the type from.
     let returned = quote_spanned!(guarded.start=> return #variable;);
     let never = quote!(loop {});
-    // For a body on one line, whose braces the compiler would call unnecessary.
+    // For a body that is one expression, whose braces the compiler would call unnecessary. Others have none, so that a
+    // `continue` where there is no loop is that and nothing else.
     let label = quote_spanned!(block.span_open()=> '__body:);
+    let is_expression = !block.stream().into_iter().any(|token| is_punct(Some(&token), ';'));
+    let label = is_expression.then_some(label);
     let typed = quote_spanned!(guarded.start=> let #variable: #typed = #never;);
-    let movement = if keeps_arguments { TokenStream::new() } else { quote!(move) };
+    let movement = if keeps_arguments { TokenStream::new() } else { quote_spanned!(block.span()=> move) };
     let unique = if keeps_arguments { unique_borrows(function) } else { TokenStream::new() };
-    quote! {
-        async #movement {
-            #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::needless_return)]
-            if false {
-                #unique
-                #typed
-                #returned
-            }
-            #label #block
+    let statements = quote! {
+        #[allow(unreachable_code, clippy::diverging_sub_expression, clippy::needless_return)]
+        if false {
+            #unique
+            #typed
+            #returned
         }
-    }
+        #label #block
+    };
+    // Where the user's block is and not in the macro: there the compiler would not name what the body moves.
+    let mut statements = Group::new(Delimiter::Brace, statements);
+    statements.set_span(block.span());
+    quote_spanned!(block.span()=> async #movement #statements)
 }
 
 /// Borrows what comes by `&mut` uniquely, whatever the body does with it: a body that only reads it would borrow it
