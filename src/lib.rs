@@ -15,7 +15,7 @@
 //! # }
 //! ```
 //!
-//! - [`guarded`] is the attribute, [`policy!`] declares a policy that several functions share.
+//! - [`guarded`] is the attribute ([what it writes](guide::expansion)), [`policy!`] declares a policy that several functions share.
 //! - [`Policy`] holds the settings and the state; [`registry()`] lists every policy of the program.
 //! - [`Rejected`] and [`Error`] say why a call did not run and when to come back.
 //! - [`Verdict`] and [`Classify`] say what an outcome means.
@@ -40,6 +40,13 @@ pub use guard_runtime::reqwest;
 
 #[doc(hidden)]
 pub use guard_runtime::private as __private;
+
+/// Long pages.
+#[cfg(any(doc, doctest))]
+pub mod guide {
+    #[doc = include_str!("../docs/expansion.md")]
+    pub mod expansion {}
+}
 
 /// The README's examples are tests.
 #[cfg(doctest)]

@@ -83,6 +83,12 @@ struct Pt {
 }
 
 #[guarded(retries(2, base = "1ms"))]
+async fn options(a: Option<String>, b: Result<String, u32>, c: Option<&str>) -> R<usize> {
+    let length = if a.is_some() { a.unwrap_or_default().len() } else { 0 };
+    fail_twice(length + b.map_or(0, |b| b.len()) + c.map_or(0, str::len))
+}
+
+#[guarded(retries(2, base = "1ms"))]
 async fn raw_identifiers(r#type: u32, r#async: &str) -> R<u32> {
     fail_twice(r#type + u32::try_from(r#async.len()).unwrap_or(0))
 }
@@ -392,6 +398,7 @@ async fn arguments_of_every_kind() {
     third_time!(const_generic([0; 4]));
     third_time!(named_lifetimes("a", "bb"));
     third_time!(patterns((1, 2), [1, 2, 3], 0, Pt { x: 1, y: 2 }));
+    third_time!(options(Some("a".into()), Ok("b".into()), None));
     third_time!(raw_identifiers(1, "x"));
     third_time!(arguments_with_cfg(1));
     third_time!(arguments_named_like_ours(1, 2, 3, 4, 5));

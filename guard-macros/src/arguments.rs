@@ -38,9 +38,16 @@ const BORROWING: &[&str] = &[
     "span",
 ];
 
-/// Whether the tokens give the value of this name away.
-pub(crate) fn given_away(body: &TokenStream, name: &Ident) -> bool {
-    scan(body.clone(), &name.unraw().to_string(), Around::Nothing)
+/// Whether the tokens give the value of this name away. Of an `Option` or a `Result` (`is_sum`) it is known which methods
+/// take it.
+pub(crate) fn given_away(body: &TokenStream, name: &Ident, is_sum: bool) -> bool {
+    scan(body.clone(), &Subject { name: name.unraw().to_string(), is_sum }, Around::Nothing)
+}
+
+/// What is looked for.
+struct Subject {
+    name: String,
+    is_sum: bool,
 }
 
 /// Whether the tokens name it at all.
@@ -62,7 +69,7 @@ enum Around {
     Move,
 }
 
-fn scan(tokens: TokenStream, name: &str, around: Around) -> bool {
+fn scan(tokens: TokenStream, subject: &Subject, around: Around) -> bool {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     // `let name = …;` makes another variable of the name, from the next statement on.
     let mut shadowed_from_semicolon = false;
@@ -77,19 +84,19 @@ fn scan(tokens: TokenStream, name: &str, around: Around) -> bool {
                     None if group.delimiter() == Delimiter::None => around,
                     _ => Around::Nothing,
                 };
-                if scan(group.stream(), name, inside) {
+                if scan(group.stream(), subject, inside) {
                     return true;
                 }
             }
             TokenTree::Ident(ident) if ident == "move" => moves = true,
-            TokenTree::Ident(ident) if ident.unraw() == name => {
+            TokenTree::Ident(ident) if ident.unraw() == subject.name.as_str() => {
                 if is_let_binding(&tokens, index) {
                     shadowed_from_semicolon = true;
                 } else if moves {
                     if !is_other_name(&tokens, index) {
                         return true;
                     }
-                } else if !(borrows(&tokens, index)
+                } else if !(borrows(&tokens, index, subject.is_sum)
                     || around == Around::BorrowingMacro && is_whole_argument(&tokens, index))
                 {
                     return true;
@@ -149,7 +156,7 @@ fn is_other_name(tokens: &[TokenTree], index: usize) -> bool {
 }
 
 /// Whether the name at `index` is borrowed, or is no use of the argument at all.
-fn borrows(tokens: &[TokenTree], index: usize) -> bool {
+fn borrows(tokens: &[TokenTree], index: usize, is_sum: bool) -> bool {
     let (before, before_that) = (at(tokens, index, 1), at(tokens, index, 2));
     let (after, after_that) = (tokens.get(index + 1), tokens.get(index + 2));
     if is_other_name(tokens, index) || is_punct(before, '*') {
@@ -160,11 +167,11 @@ fn borrows(tokens: &[TokenTree], index: usize) -> bool {
         || is_ident(before, &["mut"]) && is_punct(before_that, '&');
     if is_reference {
         // A method of it may still take it: `&name.into_x()`.
-        return !(is_punct(after, '.') && takes(after_that));
+        return !(is_punct(after, '.') && takes(after_that, false));
     }
     match after {
         // `name.method()` and `name.field`, unless by convention the method takes it; the range `name..` uses a number.
-        Some(TokenTree::Punct(punct)) if punct.as_char() == '.' => !takes(after_that),
+        Some(TokenTree::Punct(punct)) if punct.as_char() == '.' => !takes(after_that, is_sum),
         // `name: value` in a struct literal names a field; `name = …` assigns; `name == other`, `name < other` compare,
         // `name != other` too, and `name!` is a macro.
         Some(TokenTree::Punct(punct)) if matches!(punct.as_char(), ':' | '=' | '<' | '>' | '!') => true,
@@ -175,9 +182,17 @@ fn borrows(tokens: &[TokenTree], index: usize) -> bool {
     }
 }
 
+/// Methods of `Option` and `Result` that borrow it; most others take it.
+const BORROW_A_SUM: &[&str] =
+    &["as_deref", "as_deref_mut", "as_mut", "as_ref", "as_slice", "clone", "cmp", "eq", "iter", "iter_mut"];
+
 /// Whether a method or `.await` takes the value, by its name.
-fn takes(method: Option<&TokenTree>) -> bool {
-    matches!(method, Some(TokenTree::Ident(ident)) if ident == "await" || ident.to_string().starts_with("into_"))
+fn takes(method: Option<&TokenTree>, is_sum: bool) -> bool {
+    let Some(TokenTree::Ident(method)) = method else { return false };
+    let method = method.to_string();
+    // `is_some`, but not `is_some_and`.
+    let borrows_a_sum = BORROW_A_SUM.contains(&method.as_str()) || method.starts_with("is_") && !method.contains("and");
+    method == "await" || method.starts_with("into_") || is_sum && !borrows_a_sum
 }
 
 #[cfg(test)]
@@ -185,7 +200,24 @@ mod tests {
     use super::*;
 
     fn given(body: &str) -> bool {
-        given_away(&body.parse().unwrap(), &Ident::new("order", proc_macro2::Span::call_site()))
+        given_away(&body.parse().unwrap(), &Ident::new("order", proc_macro2::Span::call_site()), false)
+    }
+
+    fn sum_given(body: &str) -> bool {
+        given_away(&body.parse().unwrap(), &Ident::new("order", proc_macro2::Span::call_site()), true)
+    }
+
+    #[test]
+    fn an_option_is_given_away_to_the_methods_that_take_it() {
+        for body in
+            ["order.unwrap_or_default()", "order.map(f)", "order.ok_or(e)?", "order.is_some_and(f)", "send(order)"]
+        {
+            assert!(sum_given(body), "{body}");
+        }
+        for body in ["order.is_none()", "order.as_ref().map(f)", "order.as_deref()", "order.iter()", "(&order).map(f)"]
+        {
+            assert!(!sum_given(body), "{body}");
+        }
     }
 
     #[test]

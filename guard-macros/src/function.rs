@@ -148,6 +148,9 @@ impl Function {
                 let kind = kind_of(&argument.ty);
                 let before = found.len();
                 collect(&argument.pat, kind, true, &mut found);
+                if let (Pat::Ident(_), Some(only)) = (&*argument.pat, found.get_mut(before)) {
+                    only.is_sum = is_sum(&argument.ty);
+                }
                 let cfg = argument.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
                 let cfg: Vec<_> = cfg.cloned().collect();
                 found[before..].iter_mut().for_each(|argument| argument.cfg.clone_from(&cfg));
@@ -168,6 +171,8 @@ pub(crate) struct Argument {
     pub(crate) name: syn::Ident,
     pub(crate) mutable: Option<Span>,
     pub(crate) kind: Kind,
+    /// Whether it is an `Option` or a `Result`, as far as its type tells.
+    pub(crate) is_sum: bool,
     /// Where it exists at all.
     pub(crate) cfg: Vec<Attribute>,
 }
@@ -177,6 +182,16 @@ pub(crate) fn kind_of(ty: &Type) -> Kind {
         Type::Reference(reference) if reference.mutability.is_some() => Kind::MutableReference,
         Type::Reference(_) => Kind::Reference,
         _ => Kind::Value,
+    }
+}
+
+fn is_sum(ty: &Type) -> bool {
+    match ty {
+        Type::Path(path) => {
+            path.path.segments.last().is_some_and(|last| last.ident == "Option" || last.ident == "Result")
+        }
+        Type::Group(group) => is_sum(&group.elem),
+        _ => false,
     }
 }
 
@@ -190,6 +205,7 @@ pub(crate) fn collect(pattern: &Pat, kind: Kind, whole: bool, found: &mut Vec<Ar
                     name: ident.ident.clone(),
                     mutable: ident.mutability.map(|word| word.span()),
                     kind,
+                    is_sum: false,
                     cfg: Vec::new(),
                 });
             }

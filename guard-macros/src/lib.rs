@@ -100,7 +100,8 @@ use proc_macro::TokenStream;
 /// retries nothing is cloned and everything may be moved (a fallback needs the arguments too, and counts as another attempt
 /// here). A few things need a word then:
 ///
-/// - A method that consumes its `self` looks like a borrow (`request.send()`): say `clone(request)` in the attribute.
+/// - A method that consumes its `self` looks like a borrow (`request.send()`), except those of an `Option` or a `Result`
+///   and `into_…`: say `clone(request)` in the attribute.
 /// - A `&mut` borrow of an argument cannot be returned; return an owned value, or set `retries = 0`. Beside `policy`
 ///   the body is taken to be retried unless `retries = 0` says otherwise.
 /// - The future is `Send` only if what the body borrows of by-value arguments is `Sync`.

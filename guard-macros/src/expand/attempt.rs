@@ -23,7 +23,7 @@ pub(super) fn per_attempt(draft: &Draft, function: &mut Function, private: &Toke
             ReceiverKind::Typed(_, ty) => !matches!(**ty, Type::Reference(_)),
             _ => false,
         };
-        if is_value && given_away(&body, &word) {
+        if is_value && given_away(&body, &word, false) {
             let place = Span::call_site().located_at(word.span());
             let word = quote_spanned!(word.span()=> &#word);
             let check = if draft.may_retry() { "self_given_away" } else { "self_given_away_once" };
@@ -40,10 +40,10 @@ pub(super) fn per_attempt(draft: &Draft, function: &mut Function, private: &Toke
             let clone = clone(draft, &argument, private);
             made.extend(quote_spanned!(name.span()=> #(#cfg)* let #word #name = #clone;));
         } else if argument.kind == Kind::MutableReference {
-            if argument.mutable.is_none() && given_away(&body, name) {
+            if argument.mutable.is_none() && given_away(&body, name, false) {
                 made.extend(quote_spanned!(name.span()=> #(#cfg)* let #name = &mut *#name;));
             }
-        } else if asked_for || argument.kind == Kind::Value && given_away(&body, name) {
+        } else if asked_for || argument.kind == Kind::Value && given_away(&body, name, argument.is_sum) {
             let clone = clone(draft, &argument, private);
             made.extend(quote_spanned!(name.span()=> #(#cfg)* let #name = #clone;));
         }
