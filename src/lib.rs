@@ -26,9 +26,10 @@
 
 pub use guard_macros::{guarded, policy};
 pub use guard_runtime::{
-    Backoff, Breaker, BreakerState, CircuitBreaker, CircuitOpen, Classify, Error, Guarded, InvalidSettings, Jitter,
-    Outcomes, Permit, Policy, PolicyBuilder, PolicyName, Problem, Problems, Rate, Ratio, Refused, Registry, Rejected,
-    Rejections, Retry, Settings, Snapshot, Statuses, TokenBucket, Verdict, registry,
+    Backoff, Breaker, BreakerState, CircuitBreaker, CircuitOpen, Classify, Concurrency, Error, Guarded,
+    InvalidSettings, Jitter, Outcomes, Permit, Policy, PolicyBuilder, PolicyName, Problem, Problems, Quota, Rate,
+    Ratio, Refused, Registry, Rejected, Rejections, Retry, Settings, Snapshot, Statuses, TokenBucket, Verdict,
+    registry,
 };
 
 #[cfg(feature = "http")]

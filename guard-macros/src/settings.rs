@@ -23,7 +23,7 @@ pub(crate) fn expression(draft: &Draft, private: &TokenStream) -> TokenStream {
     }
     let checks = checks.into_iter().map(|(field, tokens)| {
         let field = Ident::new(&format!("{field:?}"), Span::call_site());
-        call_at(ends(&tokens), private, &["check"], quote!(&__SETTINGS, #private::Field::#field))
+        call_at(ends(&tokens), private, &["check"], quote!(&__SETTINGS, #private::Field::#field, 0))
     });
     quote! {{
         const __SETTINGS: #private::Settings = #settings;

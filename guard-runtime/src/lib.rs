@@ -32,7 +32,9 @@ pub mod private;
 pub use backoff::Backoff;
 pub use breaker::{BreakerState, CircuitBreaker, CircuitOpen, Permit};
 pub use bucket::{Refused, TokenBucket};
-pub use guard_spec::{Breaker, InvalidSettings, Jitter, Problem, Problems, Rate, Ratio, Retry, Settings, Statuses};
+pub use guard_spec::{
+    Breaker, Concurrency, InvalidSettings, Jitter, Problem, Problems, Quota, Rate, Ratio, Retry, Settings, Statuses,
+};
 pub use name::PolicyName;
 pub use output::Guarded;
 pub use policy::{Outcomes, Policy, PolicyBuilder, Rejections, Snapshot};

@@ -13,7 +13,7 @@ pub use crate::output::Guarded;
 pub use crate::policy::Policy;
 pub use crate::registry::Registration;
 use crate::verdict::Judged;
-pub use guard_spec::{Breaker, Field, Jitter, Rate, Ratio, Retry, Settings, Statuses};
+pub use guard_spec::{Breaker, Concurrency, Field, Jitter, Quota, Rate, Ratio, Retry, Settings, Statuses};
 
 pub use core::future::Future;
 pub use core::option::Option::{self, None, Some};
@@ -237,8 +237,8 @@ pub const fn self_given_away<T: SelfGivenAway>(_: &T) {}
 /// # Panics
 /// With that, in `const` evaluation: a compile error where the call stands.
 #[track_caller]
-pub const fn check(settings: &Settings, field: Field) {
-    settings.check(field);
+pub const fn check(settings: &Settings, field: Field, index: usize) {
+    settings.check(field, index);
 }
 
 /// Settings whose mistakes [`check`] reports: none are left of wrong ones, so that each is reported once.

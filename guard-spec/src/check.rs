@@ -6,7 +6,7 @@
 use core::fmt;
 
 use crate::text::InWords;
-use crate::{Breaker, Jitter, LONGEST, Rate, Ratio, Retry, Settings};
+use crate::{Breaker, Concurrency, Jitter, LONGEST, Quota, Rate, Ratio, Retry, Settings};
 
 const MS: u64 = 1_000_000;
 const LONGEST_NANOS: u64 = LONGEST.as_nanos() as u64;
@@ -19,6 +19,10 @@ pub enum Field {
     Rate,
     RateBurst,
     RateMaxWait,
+    Quota,
+    QuotaMaxWait,
+    Concurrency,
+    ConcurrencyMaxWait,
     Breaker,
     BreakerRecovery,
     BreakerSuccesses,
@@ -40,6 +44,10 @@ impl Field {
             Field::Rate => "rate",
             Field::RateBurst => "rate.burst",
             Field::RateMaxWait => "rate.max_wait",
+            Field::Quota => "quota",
+            Field::QuotaMaxWait => "quota.max_wait",
+            Field::Concurrency => "concurrency",
+            Field::ConcurrencyMaxWait => "concurrency.max_wait",
             Field::Breaker => "breaker",
             Field::BreakerRecovery => "breaker.recovery",
             Field::BreakerSuccesses => "breaker.successes",
@@ -87,6 +95,8 @@ impl fmt::Display for Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Problem {
     field: Field,
+    /// Which one of several rates or quotas.
+    index: usize,
     value: Value,
     advice: &'static str,
 }
@@ -95,6 +105,11 @@ impl Problem {
     /// The setting.
     pub const fn field(&self) -> Field {
         self.field
+    }
+
+    /// Which one, from 0, of several rates or quotas.
+    pub const fn index(&self) -> usize {
+        self.index
     }
 
     /// What was written.
@@ -126,19 +141,21 @@ impl core::error::Error for Problem {}
 pub struct Problems {
     list: [Option<Problem>; Problems::MOST],
     len: usize,
+    /// Of the list that is being looked at.
+    index: usize,
 }
 
 impl Problems {
     /// Each check below reports at most once.
-    const MOST: usize = 20;
+    const MOST: usize = 48;
 
     const fn none() -> Problems {
-        Problems { list: [None; Problems::MOST], len: 0 }
+        Problems { list: [None; Problems::MOST], len: 0, index: 0 }
     }
 
     const fn add(&mut self, field: Field, value: Value, advice: &'static str) {
         if self.len < Self::MOST {
-            self.list[self.len] = Some(Problem { field, value, advice });
+            self.list[self.len] = Some(Problem { field, index: self.index, value, advice });
             self.len += 1;
         }
     }
@@ -193,8 +210,28 @@ impl Settings {
     /// Everything that is wrong with these settings, each with the field it belongs to.
     pub const fn problems(&self) -> Problems {
         let mut found = Problems::none();
-        if let Some(rate) = &self.rate {
-            check_rate(rate, &mut found);
+        while found.index < Settings::MOST_LIMITS {
+            if let Some(rate) = self.rates.get(found.index) {
+                check_rate(rate, &mut found);
+            }
+            found.index += 1;
+        }
+        if self.rates.given() > Settings::MOST_LIMITS {
+            found.add(Field::Rate, Value::Count(self.rates.given() as u64), TOO_MANY);
+        }
+        found.index = 0;
+        while found.index < Settings::MOST_LIMITS {
+            if let Some(quota) = self.quotas.get(found.index) {
+                check_quota(quota, &mut found);
+            }
+            found.index += 1;
+        }
+        if self.quotas.given() > Settings::MOST_LIMITS {
+            found.add(Field::Quota, Value::Count(self.quotas.given() as u64), TOO_MANY);
+        }
+        found.index = 0;
+        if let Some(concurrency) = &self.concurrency {
+            check_concurrency(concurrency, &mut found);
         }
         if let Some(breaker) = &self.breaker {
             check_breaker(breaker, &mut found);
@@ -233,16 +270,16 @@ impl Settings {
     /// When something is wrong with this setting.
     #[doc(hidden)]
     #[track_caller]
-    pub const fn check(&self, field: Field) {
+    pub const fn check(&self, field: Field, index: usize) {
         let problems = self.problems();
-        let mut index = 0;
-        while index < problems.len {
-            if let Some(problem) = &problems.list[index] {
-                if problem.field as u8 == field as u8 {
+        let mut at = 0;
+        while at < problems.len {
+            if let Some(problem) = &problems.list[at] {
+                if problem.field as u8 == field as u8 && problem.index == index {
                     reject(problem);
                 }
             }
-            index += 1;
+            at += 1;
         }
     }
 }
@@ -294,8 +331,33 @@ const fn check_rate(rate: &Rate, found: &mut Problems) {
     {
         found.add(Field::RateBurst, burst, "takes the rate over `365d` to refill; write a smaller one");
     }
-    if rate.max_wait > LONGEST_NANOS {
-        found.add(Field::RateMaxWait, Value::Nanos(rate.max_wait), "is too long; write at most `365d`");
+    check_max_wait(Field::RateMaxWait, rate.max_wait, found);
+}
+
+const TOO_MANY: &str = "are too many limits of one kind; write at most 4";
+
+const fn check_quota(quota: &Quota, found: &mut Problems) {
+    let value = Value::Rate(quota.count, quota.window);
+    if quota.count == 0 {
+        found.add(Field::Quota, value, "never admits a call; write at least `1/s`");
+    } else if quota.window < MS {
+        found.add(Field::Quota, value, "has a window that is too short; write one of at least `1ms`");
+    } else if quota.window > LONGEST_NANOS {
+        found.add(Field::Quota, value, "has a window of over `365d`; write a shorter one");
+    }
+    check_max_wait(Field::QuotaMaxWait, quota.max_wait, found);
+}
+
+const fn check_concurrency(concurrency: &Concurrency, found: &mut Problems) {
+    if concurrency.limit == 0 {
+        found.add(Field::Concurrency, Value::Count(0), "never admits a call; write at least `1`");
+    }
+    check_max_wait(Field::ConcurrencyMaxWait, concurrency.max_wait, found);
+}
+
+const fn check_max_wait(field: Field, max_wait: u64, found: &mut Problems) {
+    if max_wait > LONGEST_NANOS {
+        found.add(field, Value::Nanos(max_wait), "is too long; write at most `365d`");
     }
 }
 
@@ -487,6 +549,21 @@ mod tests {
         one(Settings::new().retries(Retry::new(1)).timeout(secs(1)), Field::Timeout);
         one(Settings::new().timeout(secs(1)).attempt_timeout(secs(2)), Field::AttemptTimeout);
         one(Settings::new().retries(Retry::new(1).factor(0.5)), Field::RetriesFactor);
+        one(Settings::new().quota(Quota::per_second(0)), Field::Quota);
+        one(Settings::new().quota(Quota::new(1, Duration::from_micros(999))), Field::Quota);
+        one(Settings::new().quota(Quota::per_day(1).max_wait(Duration::MAX)), Field::QuotaMaxWait);
+        one(Settings::new().concurrency(Concurrency::new(0)), Field::Concurrency);
+        let second = Rate::per_second(1).burst(0);
+        let two = Settings::new().rate(Rate::per_second(1)).and_rate(second).problems();
+        assert_eq!(
+            two.iter().map(|problem| (problem.field(), problem.index())).collect::<Vec<_>>(),
+            [(Field::RateBurst, 1)]
+        );
+        let mut five = Settings::new();
+        for _ in 0..5 {
+            five = five.and_quota(Quota::per_second(1));
+        }
+        one(five, Field::Quota);
         let lucky = Settings::new().retries(Retry::new(1).jitter(Jitter::Full)).timeout(secs(1));
         assert!(lucky.problems().is_empty(), "full jitter may start at once");
     }

@@ -10,7 +10,9 @@
 
 mod breaker;
 mod check;
+mod concurrency;
 pub mod parse;
+mod quota;
 mod rate;
 mod ratio;
 mod retry;
@@ -20,6 +22,8 @@ mod text;
 
 pub use breaker::Breaker;
 pub use check::{Field, InvalidSettings, Problem, Problems, Value};
+pub use concurrency::Concurrency;
+pub use quota::Quota;
 pub use rate::Rate;
 pub use ratio::Ratio;
 pub use retry::{Jitter, Retry, Statuses};

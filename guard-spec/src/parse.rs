@@ -6,7 +6,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::{Jitter, Rate, Ratio, nearest};
+use crate::{Jitter, Quota, Rate, Ratio, nearest};
 
 /// Why a text is no value, and what to write instead, as in ``has no unit; write `10s` or `10ms` ``.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,11 +102,35 @@ fn unknown_unit(unit: &str) -> Error {
     Error::new(format!("has the unit `{unit}`; write `{short}`"))
 }
 
+/// Reads a quota: a whole number, `/`, and a unit or a duration (`5000/h`, `100/15m`).
+///
+/// # Errors
+/// For any other text, and for a count of 0 and windows outside 1 ms to 365 days.
+pub fn quota(text: &str) -> Result<Quota, Error> {
+    // The same words, for another setting.
+    let (count, window) = count_per(text).map_err(|error| Error(error.0.replace("a rate", "a quota")))?;
+    let quota = Quota::new(count, window);
+    match crate::Settings::new().quota(quota).problems().first() {
+        Some(problem) => Err(Error::new(problem.advice())),
+        None => Ok(quota),
+    }
+}
+
 /// Reads a rate: a whole number, `/`, and a unit or a duration (`100/s`, `5/250ms`), with burst 1.
 ///
 /// # Errors
 /// For any other text and for rates outside 1 per 365 days to 1 000 000 000 per second.
 pub fn rate(text: &str) -> Result<Rate, Error> {
+    let (count, period) = count_per(text)?;
+    let rate = Rate::new(count, period);
+    match crate::Settings::new().rate(rate).problems().first() {
+        Some(problem) => Err(Error::new(problem.advice())),
+        None => Ok(rate),
+    }
+}
+
+/// A count and the time that it is for.
+fn count_per(text: &str) -> Result<(u32, Duration), Error> {
     let Some((count, per)) = text.split_once('/') else {
         return Err(match whole_number(text) {
             Some(digits) => {
@@ -131,11 +155,7 @@ pub fn rate(text: &str) -> Result<Rate, Error> {
         None if per.bytes().all(|byte| byte.is_ascii_alphabetic()) => return Err(unknown_unit(per)),
         None => nanos(per)?,
     };
-    let rate = Rate::new(number, Duration::from_nanos(period));
-    match crate::Settings::new().rate(rate).problems().first() {
-        Some(problem) => Err(Error::new(problem.advice())),
-        None => Ok(rate),
-    }
+    Ok((number, Duration::from_nanos(period)))
 }
 
 fn not_a_rate() -> Error {

@@ -3,7 +3,43 @@
 use core::time::Duration;
 
 use crate::text::nanos;
-use crate::{Breaker, Rate, Retry};
+use crate::{Breaker, Concurrency, Quota, Rate, Retry};
+
+/// Limits of one kind that hold all at once: at most [`Settings::MOST_LIMITS`] of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct List<T> {
+    items: [Option<T>; Settings::MOST_LIMITS],
+    /// How many were given, those too many included.
+    given: usize,
+}
+
+impl<T: Copy> List<T> {
+    const EMPTY: List<T> = List { items: [None; Settings::MOST_LIMITS], given: 0 };
+
+    const fn of(item: T) -> List<T> {
+        List::EMPTY.and(item)
+    }
+
+    const fn and(mut self, item: T) -> List<T> {
+        if self.given < Settings::MOST_LIMITS {
+            self.items[self.given] = Some(item);
+        }
+        self.given += 1;
+        self
+    }
+
+    pub(crate) const fn get(&self, index: usize) -> Option<&T> {
+        if index < Settings::MOST_LIMITS { self.items[index].as_ref() } else { None }
+    }
+
+    pub(crate) const fn given(&self) -> usize {
+        self.given
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.items.iter().flatten()
+    }
+}
 
 /// The declared values of a policy: plain data, made in a `const`, checked before it is used.
 ///
@@ -23,7 +59,9 @@ use crate::{Breaker, Rate, Retry};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Settings {
-    pub(crate) rate: Option<Rate>,
+    pub(crate) rates: List<Rate>,
+    pub(crate) quotas: List<Quota>,
+    pub(crate) concurrency: Option<Concurrency>,
     pub(crate) breaker: Option<Breaker>,
     pub(crate) retries: Option<Retry>,
     pub(crate) timeout: Option<u64>,
@@ -31,14 +69,49 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The most rates, and the most quotas, that one policy can have.
+    pub const MOST_LIMITS: usize = 4;
+
     /// No limit, no breaker, no retries, no timeout.
     pub const fn new() -> Settings {
-        Settings { rate: None, breaker: None, retries: None, timeout: None, attempt_timeout: None }
+        Settings {
+            rates: List::EMPTY,
+            quotas: List::EMPTY,
+            concurrency: None,
+            breaker: None,
+            retries: None,
+            timeout: None,
+            attempt_timeout: None,
+        }
     }
 
-    /// Limits the rate of attempts.
+    /// Limits the rate of attempts: by this rate alone.
     pub const fn rate(mut self, rate: Rate) -> Settings {
-        self.rate = Some(rate);
+        self.rates = List::of(rate);
+        self
+    }
+
+    /// Limits the rate of attempts by one rate more: an attempt needs tokens of all of them.
+    pub const fn and_rate(mut self, rate: Rate) -> Settings {
+        self.rates = self.rates.and(rate);
+        self
+    }
+
+    /// Limits the attempts in any window: by this quota alone.
+    pub const fn quota(mut self, quota: Quota) -> Settings {
+        self.quotas = List::of(quota);
+        self
+    }
+
+    /// Limits the attempts in any window by one quota more: an attempt counts in all of them.
+    pub const fn and_quota(mut self, quota: Quota) -> Settings {
+        self.quotas = self.quotas.and(quota);
+        self
+    }
+
+    /// Limits the attempts in flight.
+    pub const fn concurrency(mut self, concurrency: Concurrency) -> Settings {
+        self.concurrency = Some(concurrency);
         self
     }
 
@@ -67,9 +140,51 @@ impl Settings {
         self
     }
 
-    /// The limit of the rate of attempts.
+    /// The limit of the rate of attempts; the first of several.
     pub const fn rate_limit(&self) -> Option<&Rate> {
-        self.rate.as_ref()
+        self.rates.get(0)
+    }
+
+    /// All limits of the rate.
+    pub fn rates(&self) -> impl Iterator<Item = &Rate> {
+        self.rates.iter()
+    }
+
+    /// All limits of the attempts in a window.
+    pub fn quotas(&self) -> impl Iterator<Item = &Quota> {
+        self.quotas.iter()
+    }
+
+    /// Whether there is a limit beside the first rate.
+    #[doc(hidden)]
+    pub const fn has_more_limits(&self) -> bool {
+        self.rates.given() > 1 || self.quotas.given() > 0 || self.concurrency.is_some()
+    }
+
+    /// The limit of the attempts in flight.
+    pub const fn concurrency_limit(&self) -> Option<&Concurrency> {
+        self.concurrency.as_ref()
+    }
+
+    /// The longest that a call waits for its turn: the shortest `max_wait` of its limits, in nanoseconds; `u64::MAX`
+    /// without limits.
+    #[doc(hidden)]
+    pub const fn patience(&self) -> u64 {
+        let mut shortest = u64::MAX;
+        let mut index = 0;
+        while index < Settings::MOST_LIMITS {
+            if let Some(rate) = self.rates.get(index) {
+                shortest = if rate.max_wait < shortest { rate.max_wait } else { shortest };
+            }
+            if let Some(quota) = self.quotas.get(index) {
+                shortest = if quota.max_wait < shortest { quota.max_wait } else { shortest };
+            }
+            index += 1;
+        }
+        match &self.concurrency {
+            Some(concurrency) if concurrency.max_wait < shortest => concurrency.max_wait,
+            _ => shortest,
+        }
     }
 
     /// The breaker.

@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::{Breaker, Jitter, Rate, Retry, Settings};
+use crate::{Breaker, Concurrency, Jitter, Quota, Rate, Retry, Settings};
 
 /// The nanoseconds of a duration; one too long for them (584 years) becomes the largest number, which no check accepts.
 pub(crate) const fn nanos(duration: Duration) -> u64 {
@@ -77,6 +77,18 @@ impl fmt::Display for Rate {
     }
 }
 
+impl fmt::Display for Quota {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, max_wait {}", InWords::rate(self.count, self.window), InWords::nanos(self.max_wait))
+    }
+}
+
+impl fmt::Display for Concurrency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at a time, max_wait {}", self.limit, InWords::nanos(self.max_wait))
+    }
+}
+
 impl fmt::Display for Breaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -124,8 +136,14 @@ impl fmt::Display for Settings {
             separator = "; ";
             written
         };
-        if let Some(rate) = &self.rate {
+        for rate in self.rates() {
             part(f, "rate", rate)?;
+        }
+        for quota in self.quotas() {
+            part(f, "quota", quota)?;
+        }
+        if let Some(concurrency) = &self.concurrency {
+            part(f, "concurrency", concurrency)?;
         }
         if let Some(breaker) = &self.breaker {
             part(f, "breaker", breaker)?;
