@@ -29,8 +29,8 @@ async fn attempt() -> Result<u32, std::io::Error> {
     Err(reset())
 }
 
-fn policy(settings: Settings) -> Policy {
-    Policy::builder("test").settings(settings).build().unwrap()
+fn policy(settings: &Settings) -> Policy {
+    Policy::builder("test").settings(*settings).build().unwrap()
 }
 
 #[guarded(policy = policy)]
@@ -64,7 +64,7 @@ async fn a_call_dropped_at_any_point_keeps_no_place_and_no_token_that_it_did_not
     for way in [Way::Closure, Way::Attribute] {
         for polls in 0.. {
             let retries = Retry::new(2).base(Duration::from_millis(10));
-            let policy = policy(Settings::new().rate(Rate::per_second(10)).retries(retries));
+            let policy = policy(&Settings::new().rate(Rate::per_second(10)).retries(retries));
             let start = Instant::now();
             // Somebody else has the token: the call begins with a wait.
             policy.call(async || Ok::<_, std::io::Error>(1)).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_call_dropped_at_any_point_keeps_no_place_and_no_token_that_it_did_not
 async fn a_probe_dropped_at_any_point_frees_its_place() {
     for (way, polls) in [Way::Closure, Way::Attribute].into_iter().flat_map(|way| (0..6).map(move |polls| (way, polls)))
     {
-        let policy = policy(Settings::new().breaker(Breaker::consecutive(1).recovery(Duration::from_secs(10))));
+        let policy = policy(&Settings::new().breaker(Breaker::consecutive(1).recovery(Duration::from_secs(10))));
         policy.call(async || Err::<u32, _>(reset())).await.unwrap_err();
         assert_eq!(policy.snapshot().breaker, Some(BreakerState::Open));
         advance(Duration::from_secs(11)).await;
@@ -106,7 +106,7 @@ async fn a_probe_dropped_at_any_point_frees_its_place() {
 
 #[tokio::test(start_paused = true)]
 async fn calls_that_their_callers_give_up_early_say_nothing_and_late_ones_are_failures() {
-    let policy = policy(Settings::new().breaker(Breaker::consecutive(3)));
+    let policy = policy(&Settings::new().breaker(Breaker::consecutive(3)));
     let hang = async |patience| {
         let call = policy.call(async || std::future::pending::<Result<u32, std::io::Error>>().await);
         tokio::time::timeout(patience, call).await.unwrap_err();

@@ -124,3 +124,31 @@ async fn a_call_that_timed_out_falls_back_and_stays_send() {
     }
     assert_eq!(send(generic(Arc::new(5))).await.unwrap(), 0);
 }
+
+fn none(_: u32, error: Failed) -> Result<std::rc::Rc<u32>, Failed> {
+    Err(error)
+}
+
+async fn none_later(_: u32, error: Failed) -> Result<std::rc::Rc<u32>, Failed> {
+    tokio::task::yield_now().await;
+    Err(error)
+}
+
+#[guarded(retries(1, base = "1ms"), fallback = none)]
+async fn local(count: u32) -> Result<std::rc::Rc<u32>, Failed> {
+    if count == 0 { Err(Down) } else { Ok(count.into()) }
+}
+
+#[guarded(retries(1, base = "1ms"), fallback = none_later)]
+async fn local_later(count: u32) -> Result<std::rc::Rc<u32>, Failed> {
+    if count == 0 { Err(Down) } else { Ok(count.into()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_holds_nothing_of_the_answer_so_the_future_stays_send() {
+    fn send<F: Future + Send>(future: F) -> F {
+        future
+    }
+    assert_eq!(*send(local(1)).await.unwrap(), 1);
+    assert!(send(local(0)).await.is_err() && send(local_later(0)).await.is_err());
+}

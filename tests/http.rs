@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use apiguard::http::ResponseExt;
-use apiguard::{Error, Rejected, guarded, registry};
+use apiguard::{Error, Policy, Rejected, guarded, registry};
 use support::{Answer, Server, ms_since};
 use tokio::time::Instant;
 
@@ -40,9 +40,15 @@ async fn ten_a_second_are_all_delivered_and_never_one_more() {
     assert!(most <= 10, "{most} in 995 ms");
 }
 
-#[guarded(name = "http.server_says", retries(1, base = "10ms"))]
-async fn server_says(client: &reqwest::Client, url: &str) -> Outcome {
+/// Each server has a policy of its own: what one says pauses all calls under a policy.
+#[guarded(policy = policy, retries(1, base = "10ms"))]
+async fn call(policy: &Policy, client: &reqwest::Client, url: &str) -> Outcome {
     get(client, url).await
+}
+
+async fn server_says(client: &reqwest::Client, url: &str) -> Outcome {
+    let policy = Policy::builder("http.server_says").build().unwrap();
+    call(&policy, client, url).await
 }
 
 #[tokio::test(start_paused = true)]

@@ -194,3 +194,78 @@ async fn a_generic_impl_has_one_policy_for_all_its_types() {
     assert_eq!(Generic("a").value().await.unwrap(), "a");
     assert_eq!(policy("Generic").snapshot().calls, 2);
 }
+
+struct Documented;
+
+#[guarded(retries(2, base = "1ms"))]
+impl Documented {
+    #![allow(clippy::unused_self)]
+    //! Inner attributes are no methods.
+
+    async fn first(&self, count: &AtomicU32) -> Result<(), Failed> {
+        count.fetch_add(1, Relaxed);
+        Err(down())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_method_after_inner_attributes_is_guarded() {
+    let count = AtomicU32::new(0);
+    Documented.first(&count).await.unwrap_err();
+    assert_eq!(count.load(Relaxed), 3);
+}
+
+struct Counted {
+    policy: std::sync::Arc<Policy>,
+    cost: u32,
+    key: String,
+}
+
+#[async_trait::async_trait]
+trait Reads {
+    async fn by_mut(&mut self, name: String) -> Result<String, Failed>;
+    async fn by_box(self: Box<Self>, name: Option<String>) -> Result<usize, Failed>;
+    async fn with_a_pattern(&mut self, pair: (String, u32)) -> Result<String, Failed>;
+    async fn with_a_cell(&mut self, cell: &mut std::cell::Cell<u32>) -> Result<u32, Failed>;
+}
+
+#[async_trait::async_trait]
+#[guarded(policy = self.policy, retries(2, base = "1ms"), cost = self.cost, key = self.key)]
+impl Reads for Counted {
+    async fn by_mut(&mut self, name: String) -> Result<String, Failed> {
+        self.cost += 1;
+        if self.cost < 4 { Err(down()) } else { Ok(name) }
+    }
+
+    async fn by_box(self: Box<Self>, name: Option<String>) -> Result<usize, Failed> {
+        Ok(name.unwrap_or_default().len())
+    }
+
+    #[guarded(fallback = Self::later)]
+    async fn with_a_pattern(&mut self, (name, count): (String, u32)) -> Result<String, Failed> {
+        if count == 0 { Err(down()) } else { Ok(name) }
+    }
+
+    async fn with_a_cell(&mut self, cell: &mut std::cell::Cell<u32>) -> Result<u32, Failed> {
+        tokio::task::yield_now().await;
+        cell.set(cell.get() + 1);
+        if cell.get() < 3 { Err(down()) } else { Ok(cell.get()) }
+    }
+}
+
+impl Counted {
+    async fn later(&mut self, (name, _): (String, u32), _: Failed) -> Result<String, Failed> {
+        Ok(format!("no {name}"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_block_says_of_self_works_in_boxed_methods() {
+    let policy = Policy::builder("boxed").rate(apiguard::Rate::per_second(1_000).burst(100)).build().unwrap();
+    let mut counted = Counted { policy: policy.into(), cost: 1, key: String::new() };
+    assert_eq!(counted.by_mut("a".into()).await.unwrap(), "a");
+    assert_eq!(counted.with_a_pattern(("b".into(), 1)).await.unwrap(), "b");
+    assert_eq!(counted.with_a_pattern(("b".into(), 0)).await.unwrap(), "no b");
+    assert_eq!(counted.with_a_cell(&mut std::cell::Cell::new(0)).await.unwrap(), 3);
+    assert_eq!(Box::new(counted).by_box(Some("name".into())).await.unwrap(), 4);
+}

@@ -59,6 +59,16 @@ pub(crate) fn mentions(body: &TokenStream, name: &Ident) -> bool {
     })
 }
 
+/// Whether the tokens use a variable of this name.
+pub(crate) fn uses(tokens: &TokenStream, name: &Ident) -> bool {
+    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    tokens.iter().enumerate().any(|(index, token)| match token {
+        TokenTree::Group(group) => uses(&group.stream(), name),
+        TokenTree::Ident(ident) => ident == name && !is_other_name(&tokens, index),
+        _ => false,
+    })
+}
+
 /// What stands around some tokens.
 #[derive(Clone, Copy, PartialEq)]
 enum Around {

@@ -16,10 +16,11 @@ use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Attribute, Generics, ItemImpl, Meta, Token, Type};
 
+use crate::arguments::mentions;
 use crate::check::{Place, check, check_function};
 use crate::diag::Diagnostics;
 use crate::expand::{self, Home};
-use crate::function::Function;
+use crate::function::{Function, hides_guard};
 use crate::parse::{self, Draft};
 
 /// An `impl`, taken apart as far as the guard needs it.
@@ -107,7 +108,7 @@ impl Block {
         let private = expand::private(draft);
         let draft = if diag.is_empty() { draft } else { &Draft { krate: draft.krate.clone(), ..Draft::default() } };
         let name = expand::name(draft, &self.name, &private);
-        let item = Ident::new("__POLICY", Span::call_site());
+        let item = Ident::new(expand::BLOCK_POLICY, Span::call_site());
         let policy = expand::declared(draft, &TokenStream::new(), &item.to_token_stream(), &name, &private);
         quote! {
             const _: () = {
@@ -126,6 +127,15 @@ impl Method {
         for (second, _) in own.iter().skip(1) {
             wrong.error_at(second, "the method is guarded twice; write all settings in one `#[guarded(…)]`");
         }
+        function.attributes.retain(|attribute| {
+            if hides_guard(attribute) {
+                wrong.error_at(
+                    attribute,
+                    "`cfg_attr` hides these settings from the `impl`; put the method into an `impl` of its own",
+                );
+            }
+            !hides_guard(attribute)
+        });
         let settings = own.into_iter().next().map(|(_, settings)| settings).unwrap_or_default();
         let own = parse::attribute(settings, &mut wrong);
         let draft = own.within(block);
@@ -138,6 +148,7 @@ impl Method {
         let guardable = own.skip || function.check(&mut wrong);
         if !own.skip {
             check_function(&draft, &function, &mut wrong);
+            check_self(block, &function, &mut wrong);
         }
         let is_wrong = !wrong.is_empty();
         diag.append(wrong);
@@ -156,9 +167,45 @@ impl Method {
 /// Types of the standard library that are no `Result`. Any other may be one by another name: a method that returns it is
 /// guarded, and if it is none the compiler says so, instead of a call that goes unguarded without a word.
 const NO_RESULTS: &[&str] = &[
-    "bool", "char", "str", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128",
-    "usize", "String", "Vec", "VecDeque", "HashMap", "HashSet", "BTreeMap", "BTreeSet", "Option", "Box", "Rc", "Arc",
-    "Cow", "PathBuf", "Duration", "Instant", "Self",
+    "bool",
+    "char",
+    "str",
+    "f32",
+    "f64",
+    "i8",
+    "i16",
+    "i32",
+    "i64",
+    "i128",
+    "isize",
+    "u8",
+    "u16",
+    "u32",
+    "u64",
+    "u128",
+    "usize",
+    "String",
+    "Vec",
+    "VecDeque",
+    "HashMap",
+    "HashSet",
+    "BTreeMap",
+    "BTreeSet",
+    "Option",
+    "Box",
+    "Rc",
+    "Arc",
+    "Cow",
+    "PathBuf",
+    "Duration",
+    "Instant",
+    "SystemTime",
+    "Ordering",
+    "OsString",
+    "CString",
+    "NonZero",
+    "Range",
+    "Self",
 ];
 
 impl Method {
@@ -176,6 +223,23 @@ impl Method {
                                 .any(|generics| is_parameter(generics, name))
                     })
                 })
+    }
+}
+
+/// What the block says with `self` needs one.
+fn check_self(block: &Draft, function: &Function, diag: &mut Diagnostics) {
+    if matches!(function.signature.inputs.first(), Some(syn::FnArg::Receiver(_))) {
+        return;
+    }
+    let word = Ident::new("self", Span::call_site());
+    for value in [&block.policy, &block.key, &block.cost].into_iter().flatten() {
+        if mentions(&value.to_token_stream(), &word) {
+            let (name, text) = (&function.signature.ident, parse::typed(value));
+            diag.error(
+                name.span(),
+                format!("`{name}` has no `self`, and the `impl` needs it for `{text}`; write `#[guarded(skip)]` above `{name}`"),
+            );
+        }
     }
 }
 
@@ -210,6 +274,9 @@ fn name_of(ty: &Type) -> String {
 
 fn members(input: ParseStream<'_>) -> syn::Result<Vec<Member>> {
     let mut found = Vec::new();
+    // `#![allow(…)]` and `//!`.
+    let inner = input.call(Attribute::parse_inner)?;
+    found.push(Member::Other(quote!(#(#inner)*)));
     while !input.is_empty() {
         if is_function(input) {
             let mut function: Function = input.parse()?;
@@ -263,16 +330,17 @@ fn is_function(input: ParseStream<'_>) -> bool {
 /// A member that is no function: up to its `;`, or to the braces of a macro.
 fn other(input: ParseStream<'_>) -> syn::Result<TokenStream> {
     let mut tokens = TokenStream::new();
-    let mut is_macro = false;
+    let (mut is_macro, mut after_name) = (false, false);
     while !input.is_empty() {
         let token: TokenTree = input.parse()?;
         let ends = match &token {
             TokenTree::Punct(punct) => {
-                is_macro |= punct.as_char() == '!';
+                is_macro |= punct.as_char() == '!' && after_name;
                 punct.as_char() == ';'
             }
             token => is_macro && is_braces(token),
         };
+        after_name = matches!(token, TokenTree::Ident(_));
         tokens.extend([token]);
         if ends {
             break;

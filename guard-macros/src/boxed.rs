@@ -18,9 +18,9 @@
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::parse::Parser;
-use syn::{Block, Expr, FnArg, Pat, ReceiverKind, Signature, Stmt, Type};
+use syn::{Block, Expr, FnArg, Local, Pat, ReceiverKind, Signature, Stmt, Type};
 
-use crate::function::{Argument, Kind, collect, kind_of, remove_mut};
+use crate::function::{Argument, Kind, collect, is_sum, kind_of, remove_mut};
 
 pub(crate) struct Boxed {
     /// `Box::pin`
@@ -62,10 +62,30 @@ impl Boxed {
         let mut found = Vec::new();
         for statement in &self.bindings {
             let Stmt::Local(local) = statement else { continue };
-            let source = local.init.as_ref().map(|init| init.expr.to_token_stream().to_string()).unwrap_or_default();
+            let source = source(local);
+            let before = found.len();
             collect(&local.pat, kind(signature, &source), true, &mut found);
+            if let (Pat::Ident(_), Some(only)) = (&local.pat, found.get_mut(before)) {
+                only.is_sum = type_of(signature, &source).is_some_and(is_sum);
+            }
+        }
+        // References are used as they come.
+        for input in &signature.inputs {
+            if let FnArg::Typed(argument) = input {
+                if self.pattern_of(&argument.pat.to_token_stream().to_string()).is_none() {
+                    collect(&argument.pat, kind_of(&argument.ty), true, &mut found);
+                }
+            }
         }
         found
+    }
+
+    /// The pattern that takes the argument of this name apart.
+    pub(crate) fn pattern_of(&self, argument: &str) -> Option<&Pat> {
+        self.bindings.iter().find_map(|statement| match statement {
+            Stmt::Local(local) if source(local) == argument => Some(&local.pat),
+            _ => None,
+        })
     }
 
     /// Takes `mut` from the bindings: the variables are made anew, mutable, for each attempt.
@@ -82,6 +102,24 @@ impl Boxed {
         let Boxed { wrap, bindings, .. } = self;
         quote::quote!(#wrap(async move { #(#bindings)* #statements }))
     }
+}
+
+/// What a binding is made from: `order` of `let order = order`, and of `let (a, b) = { let order = order; order }`.
+fn source(local: &Local) -> String {
+    let Some(init) = &local.init else { return String::new() };
+    match &*init.expr {
+        Expr::Block(block) => {
+            block.block.stmts.last().map(|last| last.to_token_stream().to_string()).unwrap_or_default()
+        }
+        init => init.to_token_stream().to_string(),
+    }
+}
+
+fn type_of<'a>(signature: &'a Signature, name: &str) -> Option<&'a Type> {
+    signature.inputs.iter().find_map(|input| match input {
+        FnArg::Typed(argument) if argument.pat.to_token_stream().to_string() == name => Some(&*argument.ty),
+        _ => None,
+    })
 }
 
 /// What the argument of this name is.

@@ -1,11 +1,11 @@
 //! What is wrong with settings that were read one by one: guard-spec's problems, each at the token that it is about.
 
-use guard_spec::{Breaker, Field, Problem, Rate, Retry, Settings, nearest};
+use guard_spec::{Breaker, Concurrency, Field, Problem, Quota, Rate, Retry, Settings, nearest};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::{Expr, ExprLit, FnArg, Lit, Pat, ReceiverKind};
 
-use crate::arguments::mentions;
+use crate::arguments::{mentions, uses};
 use crate::diag::Diagnostics;
 use crate::expand::fallback;
 use crate::function::Function;
@@ -122,7 +122,7 @@ pub(crate) fn check(draft: &Draft, place: Place, diag: &mut Diagnostics) {
         );
     }
     for problem in known_settings(draft).problems().iter() {
-        if may_change(draft, problem.field()) {
+        if may_change(draft, problem.field(), problem.index()) {
             continue;
         }
         report(draft, &problem, diag);
@@ -138,10 +138,8 @@ fn misplaced(key: &Key, draft: &Draft, place: Place) -> Option<String> {
         (Place::Function | Place::Block, Scope::Policy) if draft.policy.is_some() => {
             format!("`{name}` belongs to the shared policy; set it there, or remove `policy`")
         }
-        // One with a value is reported already.
-        (Place::Function | Place::Block, Scope::Method) if !draft.skip => return None,
         (Place::Function, Scope::Method) => {
-            "`skip` is for a method of a guarded `impl`; remove the attribute instead".into()
+            "`skip` is for a method of an `impl` below `#[guarded(…)]`; remove the attribute instead".into()
         }
         (Place::Block, Scope::Method) => {
             "`skip` would leave every method unguarded; write it above a method, or remove the attribute".into()
@@ -153,7 +151,8 @@ fn misplaced(key: &Key, draft: &Draft, place: Place) -> Option<String> {
             )
         }
         (Place::Method, Scope::Policy | Scope::Choice) => format!(
-            "`{name}` is the same for the whole `impl`; set it there, or put the method into an `impl` of its own"
+            "`{name}` is the same for the whole `impl`; set it there, or put the method into an `impl` of its own, with a \
+             `name`"
         ),
         _ => return None,
     };
@@ -168,7 +167,7 @@ fn check_constants(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
     names.extend(generics.type_params().map(|parameter| parameter.ident.clone()));
     names.push(Ident::new("self", Span::call_site()));
     for (value, text) in constants(draft) {
-        if names.iter().any(|name| mentions(&value, name)) {
+        if names.iter().any(|name| uses(&value, name)) {
             diag.error_at(
                 value,
                 format!(
@@ -182,7 +181,7 @@ fn check_constants(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
 
 /// The expressions that have to be constants, each as tokens and as text.
 fn constants(draft: &Draft) -> impl Iterator<Item = (TokenStream, String)> {
-    let fields = FIELDS.into_iter().filter_map(|field| match place(draft, field) {
+    let fields = fields().filter_map(|(field, index)| match place(draft, field, index) {
         Some(Setter::Const(value)) => Some(value),
         _ => None,
     });
@@ -198,28 +197,46 @@ fn check_effect(draft: &Draft, diag: &mut Diagnostics) {
     if draft.policy.is_some() {
         return;
     }
-    if let (Some(cost), None) = (&draft.cost, &draft.rate) {
-        diag.error_at(cost, "`cost` has no effect without a limit; add `rate`, or remove `cost`");
+    let has_tokens = !draft.rates.is_empty() || !draft.quotas.is_empty();
+    let has_limit = has_tokens || draft.concurrency.is_some();
+    for (name, value) in [("cost", &draft.cost), ("settle", &draft.settle)] {
+        if let (Some(value), false) = (value, has_tokens) {
+            diag.error_at(
+                value,
+                format!(
+                    "`{name}` has no effect without a limit in tokens; add `rate` or `quota`{}, or remove `{name}`",
+                    if draft.in_block { " above the `impl`" } else { "" }
+                ),
+            );
+        }
     }
-    if let (Some(key), None, None) = (&draft.key, &draft.rate, &draft.breaker) {
+    if let (Some(key), false) = (&draft.key, has_limit || draft.breaker.is_some()) {
         diag.error_at(
             key,
             "`key` has no effect without a limit or a breaker; add `rate` or `breaker`, or remove `key`",
         );
     }
-    let (Some(Expr::Lit(ExprLit { lit: Lit::Int(cost), .. })), Some(rate)) = (&draft.cost, &draft.rate) else { return };
+    let Some(Expr::Lit(ExprLit { lit: Lit::Int(cost), .. })) = &draft.cost else { return };
     // A constant rate brings a burst of its own.
-    let burst = match &rate.burst {
+    let bursts = draft.rates.iter().filter_map(|rate| match &rate.burst {
         Some(burst) => burst.known(),
         None => rate.rate.known().map(|rate| rate.capacity()),
-    };
-    if let (Ok(tokens), Some(burst)) = (cost.base10_parse::<u32>(), burst) {
-        if tokens > burst {
+    });
+    let quotas = draft.quotas.iter().filter_map(|quota| quota.quota.known().map(|quota| quota.count()));
+    let most = [("burst", bursts.min(), "rate(…, burst = "), ("quota", quotas.min(), "quota = \"")];
+    for (what, most, advice) in most {
+        let (Ok(tokens), Some(most)) = (cost.base10_parse::<u32>(), most) else { continue };
+        if tokens > most {
+            let advice = if what == "burst" {
+                format!("{advice}{cost})` or more")
+            } else {
+                format!("{advice}{cost}/…\"` or more")
+            };
             diag.error_at(
                 cost,
                 format!(
-                    "`cost = {cost}` is more than the `burst` of {burst}, so no attempt is ever admitted; \
-                     write `rate(…, burst = {cost})` or more, or a lower cost"
+                    "`cost = {cost}` is more than the `{what}` of {most}, so no attempt is ever admitted; \
+                     write `{advice}, or a lower cost"
                 ),
             );
         }
@@ -229,7 +246,7 @@ fn check_effect(draft: &Draft, diag: &mut Diagnostics) {
 /// The settings as far as literals tell; constants are left at values that suit the rest.
 pub(crate) fn known_settings(draft: &Draft) -> Settings {
     let mut settings = Settings::new();
-    if let Some(draft) = &draft.rate {
+    for draft in &draft.rates {
         let mut rate = draft.rate.known().unwrap_or(Rate::per_second(1));
         if let Some(burst) = draft.burst.as_ref().and_then(Value::known) {
             rate = rate.burst(burst);
@@ -237,7 +254,21 @@ pub(crate) fn known_settings(draft: &Draft) -> Settings {
         if let Some(max_wait) = draft.max_wait.as_ref().and_then(Value::known) {
             rate = rate.max_wait(max_wait);
         }
-        settings = settings.rate(rate);
+        settings = settings.and_rate(rate);
+    }
+    for draft in &draft.quotas {
+        let mut quota = draft.quota.known().unwrap_or(Quota::per_second(1));
+        if let Some(max_wait) = draft.max_wait.as_ref().and_then(Value::known) {
+            quota = quota.max_wait(max_wait);
+        }
+        settings = settings.and_quota(quota);
+    }
+    if let Some(draft) = &draft.concurrency {
+        let mut concurrency = Concurrency::new(draft.limit.known().unwrap_or(1));
+        if let Some(max_wait) = draft.max_wait.as_ref().and_then(Value::known) {
+            concurrency = concurrency.max_wait(max_wait);
+        }
+        settings = settings.concurrency(concurrency);
     }
     if let Some(draft) = &draft.breaker {
         let mut breaker = Breaker::consecutive(draft.failures.known().unwrap_or(1));
@@ -281,13 +312,13 @@ pub(crate) fn known_settings(draft: &Draft) -> Settings {
 }
 
 /// Whether a constant that is not known here has a say in this: then `const` evaluation judges.
-fn may_change(draft: &Draft, field: Field) -> bool {
+fn may_change(draft: &Draft, field: Field, index: usize) -> bool {
     fn open<T>(value: Option<&Value<T>>) -> bool {
         matches!(value, Some(Value::Const(_)))
     }
     let retries = draft.retries.as_ref();
     match field {
-        Field::RateBurst => draft.rate.as_ref().is_some_and(|rate| rate.rate.is_const()),
+        Field::RateBurst => draft.rates.get(index).is_some_and(|rate| rate.rate.is_const()),
         Field::RetriesBase => retries.is_some_and(|retries| open(retries.base.as_ref()) || open(retries.cap.as_ref())),
         Field::Timeout => retries.is_some_and(|retries| {
             open(Some(&retries.max)) || open(retries.base.as_ref()) || open(retries.jitter.as_ref())
@@ -298,7 +329,7 @@ fn may_change(draft: &Draft, field: Field) -> bool {
 }
 
 /// The value that set a field; for one that was left at its default, the value that it has to go with.
-pub(crate) fn place(draft: &Draft, field: Field) -> Option<Setter<'_>> {
+pub(crate) fn place(draft: &Draft, field: Field, index: usize) -> Option<Setter<'_>> {
     fn setter<T>(value: &Value<T>) -> Setter<'_> {
         match value {
             Value::Known(_, literal) => Setter::Literal(literal),
@@ -308,11 +339,16 @@ pub(crate) fn place(draft: &Draft, field: Field) -> Option<Setter<'_>> {
     fn inner<T>(value: Option<&Value<T>>) -> Option<Setter<'_>> {
         value.map(setter)
     }
-    let (rate, breaker, retries) = (draft.rate.as_ref(), draft.breaker.as_ref(), draft.retries.as_ref());
+    let (rate, quota) = (draft.rates.get(index), draft.quotas.get(index));
+    let (breaker, retries) = (draft.breaker.as_ref(), draft.retries.as_ref());
     match field {
         Field::Rate => Some(setter(&rate?.rate)),
         Field::RateBurst => inner(rate?.burst.as_ref()),
         Field::RateMaxWait => inner(rate?.max_wait.as_ref()),
+        Field::Quota => Some(setter(&quota?.quota)),
+        Field::QuotaMaxWait => inner(quota?.max_wait.as_ref()),
+        Field::Concurrency => Some(setter(&draft.concurrency.as_ref()?.limit)),
+        Field::ConcurrencyMaxWait => inner(draft.concurrency.as_ref()?.max_wait.as_ref()),
         Field::Breaker => Some(setter(&breaker?.failures)),
         Field::BreakerRecovery => inner(breaker?.recovery.as_ref()),
         Field::BreakerSuccesses => inner(breaker?.successes.as_ref()),
@@ -344,10 +380,14 @@ impl Setter<'_> {
     }
 }
 
-const FIELDS: [Field; 15] = [
+const FIELDS: [Field; 19] = [
     Field::Rate,
     Field::RateBurst,
     Field::RateMaxWait,
+    Field::Quota,
+    Field::QuotaMaxWait,
+    Field::Concurrency,
+    Field::ConcurrencyMaxWait,
     Field::Breaker,
     Field::BreakerRecovery,
     Field::BreakerSuccesses,
@@ -362,30 +402,47 @@ const FIELDS: [Field; 15] = [
     Field::AttemptTimeout,
 ];
 
+/// Each field, with the number that it has among the limits of its kind.
+fn fields() -> impl Iterator<Item = (Field, usize)> {
+    FIELDS.into_iter().flat_map(|field| {
+        let is_list =
+            matches!(field, Field::Rate | Field::RateBurst | Field::RateMaxWait | Field::Quota | Field::QuotaMaxWait);
+        (0..if is_list { Settings::MOST_LIMITS } else { 1 }).map(move |index| (field, index))
+    })
+}
+
 /// What `const` evaluation has to judge: each field with the tokens that a problem with it is reported at. Nothing when
 /// every value is known here.
-pub(crate) fn left_to_const(draft: &Draft) -> Vec<(Field, TokenStream)> {
-    if !FIELDS.iter().any(|field| matches!(place(draft, *field), Some(Setter::Const(_)))) {
+pub(crate) fn left_to_const(draft: &Draft) -> Vec<(Field, usize, TokenStream)> {
+    if !fields().any(|(field, index)| matches!(place(draft, field, index), Some(Setter::Const(_)))) {
         return Vec::new();
     }
-    // A constant rate brings a burst and a longest wait, and a short cap goes with the default base.
-    let or = |field| match field {
-        Field::RateBurst | Field::RateMaxWait => place(draft, Field::Rate),
-        Field::RetriesBase => place(draft, Field::RetriesCap),
+    // A constant limit brings a burst and a longest wait, and a short cap goes with the default base.
+    let or = |field, index| match field {
+        Field::RateBurst | Field::RateMaxWait => place(draft, Field::Rate, index),
+        Field::QuotaMaxWait => place(draft, Field::Quota, index),
+        Field::RetriesBase => place(draft, Field::RetriesCap, index),
         _ => None,
     };
-    let at = |field| Some((field, place(draft, field).or_else(|| or(field))?.tokens()));
-    FIELDS.into_iter().filter_map(at).collect()
+    let at = |(field, index)| Some((field, index, place(draft, field, index).or_else(|| or(field, index))?.tokens()));
+    fields().filter_map(at).collect()
 }
 
 fn report(draft: &Draft, problem: &Problem, diag: &mut Diagnostics) {
     let field = problem.field();
     let name = field.name().rsplit('.').next().unwrap_or(field.name());
-    if let Some(Setter::Literal(literal)) = place(draft, field) {
+    // A method that does not go with its `impl`: the mistake is the method's.
+    let key = field.name().split('.').next().unwrap_or_default();
+    if draft.in_block && draft.keys.iter().all(|(own, _)| own.name != key) {
+        if let Some((_, span)) = draft.keys.iter().find(|(own, _)| own.scope == Scope::Call) {
+            return diag.error(*span, format!("this does not go with the settings of the `impl`, where {problem}"));
+        }
+    }
+    if let Some(Setter::Literal(literal)) = place(draft, field, problem.index()) {
         return diag.error_at(&literal.tokens, format!("`{name} = {}` {}", literal.text, problem.advice()));
     }
     // A default that does not go with what was typed: the `base` with a short `cap`.
-    match place(draft, Field::RetriesCap) {
+    match place(draft, Field::RetriesCap, 0) {
         Some(Setter::Literal(cap)) if field == Field::RetriesBase => diag.error_at(
             &cap.tokens,
             format!(

@@ -5,8 +5,9 @@ use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, Pat, ReturnType, Signature, Token, Type, Visibility};
+use syn::{Attribute, FnArg, Ident, Meta, Pat, ReturnType, Signature, Token, Type, Visibility};
 
+use crate::arguments::mentions;
 use crate::boxed::Boxed;
 use crate::diag::Diagnostics;
 
@@ -73,6 +74,12 @@ fn other_item(input: ParseStream<'_>) -> Option<&'static str> {
     words.into_iter().find(|candidate| word == candidate)
 }
 
+/// Whether a `cfg_attr` may bring a second guard.
+pub(crate) fn hides_guard(attribute: &Attribute) -> bool {
+    attribute.path().is_ident("cfg_attr")
+        && matches!(&attribute.meta, Meta::List(list) if mentions(&list.tokens, &Ident::new("guarded", Span::call_site())))
+}
+
 const NO_RESULT: &str = "a guarded function may be rejected, and this one cannot say so; \
     return `Result<T, apiguard::Error<E>>`, or a `Result` whose error is `From<apiguard::Rejected>`";
 
@@ -91,7 +98,8 @@ impl Function {
     pub(crate) fn check(&mut self, diag: &mut Diagnostics) -> bool {
         let mut guardable = true;
         self.attributes.retain(|attribute| {
-            let is_guard = attribute.path().segments.last().is_some_and(|name| name.ident == "guarded");
+            let is_guard =
+                attribute.path().segments.last().is_some_and(|name| name.ident == "guarded") || hides_guard(attribute);
             if is_guard {
                 diag.error_at(attribute, "the function is guarded twice; write all settings in one `#[guarded(…)]`");
             }
@@ -185,7 +193,7 @@ pub(crate) fn kind_of(ty: &Type) -> Kind {
     }
 }
 
-fn is_sum(ty: &Type) -> bool {
+pub(crate) fn is_sum(ty: &Type) -> bool {
     match ty {
         Type::Path(path) => {
             path.path.segments.last().is_some_and(|last| last.ident == "Option" || last.ident == "Result")

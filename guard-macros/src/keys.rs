@@ -58,7 +58,7 @@ impl Key {
     }
 }
 
-pub(crate) const KEYS: [Key; 15] = [
+pub(crate) const KEYS: [Key; 18] = [
     key("name", "name = \"stripe\"", Scope::Policy, &[]),
     key("policy", "policy = STRIPE", Scope::Choice, &[]),
     key("rate", "rate = \"100/s\"", Scope::Policy, &["rate_limit", "ratelimit", "limit", "limiter", "throttle", "rps"])
@@ -66,6 +66,18 @@ pub(crate) const KEYS: [Key; 15] = [
             inner("burst", "burst = 20", &["capacity", "size"]),
             inner("max_wait", "max_wait = \"2s\"", &["wait", "max_delay"]),
         ]),
+    key("quota", "quota = \"5000/h\"", Scope::Policy, &["window", "quotas", "budget"]).with(&[inner(
+        "max_wait",
+        "max_wait = \"2s\"",
+        &["wait", "max_delay"],
+    )]),
+    key(
+        "concurrency",
+        "concurrency = 64",
+        Scope::Policy,
+        &["bulkhead", "max_concurrent", "concurrency_limit", "in_flight", "max_in_flight", "semaphore"],
+    )
+    .with(&[inner("max_wait", "max_wait = \"2s\"", &["wait", "max_delay"])]),
     key("breaker", "breaker = 5", Scope::Policy, &["circuit_breaker", "circuit", "cb"]).with(&[
         inner("failures", "failures = 5", &["threshold", "failure_threshold", "max_failures"]),
         inner(
@@ -87,6 +99,7 @@ pub(crate) const KEYS: [Key; 15] = [
     key("attempt_timeout", "attempt_timeout = \"2s\"", Scope::Call, &["per_attempt_timeout", "try_timeout"]),
     key("key", "key = tenant", Scope::Function, &["per", "key_by", "partition"]),
     key("cost", "cost = items.len() as u32", Scope::Function, &["tokens", "weight", "permits"]),
+    key("settle", "settle = used", Scope::Function, &["actual", "true_cost", "actual_cost"]),
     key("classify", "classify = verdict", Scope::Function, &["retry_if", "retry_when", "when", "classifier", "judge"]),
     key("fallback", "fallback = cached", Scope::Arguments, &["otherwise", "default", "on_error", "recover"]),
     key("clone", "clone(order)", Scope::Arguments, &[]),
@@ -219,7 +232,7 @@ mod tests {
                 attributes(&path, found);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
-                found.extend(text.split("#[guarded").skip(1).filter_map(|rest| rest.split(")]").next()));
+                found.extend(text.split("#[guarded").skip(1).filter_map(|rest| rest.split(")]\n").next()));
             }
         }
     }

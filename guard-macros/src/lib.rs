@@ -42,17 +42,20 @@ use proc_macro::TokenStream;
 ///
 /// | setting | forms | meaning | default |
 /// |---|---|---|---|
-/// | `name` | `"stripe.charges"` | the policy's name in the registry and in events; methods of one name in one module need names of their own | `module::function` |
-/// | `policy` | `STRIPE`, `self.policy` | use this policy: a place of type `Policy`, `&Policy` or `Arc<Policy>`. Its limits and breaker are shared; `name`, `rate` and `breaker` are its own and cannot stand beside it | a policy of its own |
-/// | `rate` | `"100/s"`, `rate("100/s", burst = 20, max_wait = "2s")` | token bucket: never more than `burst + rate x t` attempts in any time `t` (timers that are late, by at most 2 ms, are made up for); a call waits its turn in the order of arrival, at most `max_wait` | none; `burst = 1`, `max_wait = "30s"` |
+/// | `name` | `"stripe.charges"` | the policy's name in the registry and in events; two functions, or two `impl`s of a type, of one name in one module need names of their own | `module::function` |
+/// | `policy` | `STRIPE`, `self.policy` | use this policy: a place of type `Policy`, `&Policy` or `Arc<Policy>`. Its limits and breaker are shared; `name`, limits and `breaker` are its own and cannot stand beside it | a policy of its own |
+/// | `rate` | `"100/s"`, `rate("100/s", burst = 20, max_wait = "2s")` | token bucket: never more than `burst + rate x t` attempts in any time `t` (timers that are late, by at most 2 ms, are made up for); a call waits its turn in the order of arrival, at most `max_wait`. Also a list of up to four: `["10/s", rate("100/m", burst = 20)]` | none; `burst = 1`, `max_wait = "30s"` |
+/// | `quota` | `"5000/h"`, `quota("5000/h", max_wait = "2s")`, `["100/m", "5000/h"]` | never more than that many attempts in **any** window of that length, as fast as wanted until then | none; `max_wait = "30s"` |
+/// | `concurrency` | `64`, `concurrency(64, max_wait = "2s")` | attempts in flight; a pause before a retry is none | none; `max_wait = "30s"` |
 /// | `retries` | `3`, `retries(3, base = "1s", factor = 2, cap = "60s", jitter = 0.5, statuses = [429, 500, 502..=504])` | attempts after the first. Delay n, from 1: `min(cap, base x factor^(n-1) x (1 + random x jitter))`; `jitter` may be `"full"`, `"equal"`, `"decorrelated"` or `"none"` | none; as shown |
 /// | `breaker` | `5`, `breaker(failures = 5, recovery = "60s", successes = 2, probes = 1)` | opens after that many failed attempts in a row, for `recovery`; then `probes` attempts at a time, and `successes` good ones close it | none; as shown |
 /// | `timeout` | `"10s"` | bounds the whole call, waits and retries included; at most half of the time that is left is spent waiting for a turn | none |
 /// | `attempt_timeout` | `"2s"` | bounds one attempt | none |
-/// | `cost` | an expression over the arguments, of type `u32` | the tokens of the rate that each attempt takes; evaluated once per call. One above the burst is rejected with `Rejected::CostTooHigh` | 1 |
+/// | `cost` | an expression over the arguments, of type `u32` | the tokens of rates and quotas that each attempt takes; evaluated once per call. One above the burst or the quota is rejected with `Rejected::CostTooHigh` | 1 |
+/// | `settle` | a path, a closure | `fn(&Output) -> u32`, `Output` being what the body returns: the tokens that the attempt has used. What it took and did not use is given back, what it used beyond is charged, for an hour's worth of the rate at most | what it took |
 /// | `key` | an expression over the arguments, of a type that is `Hash` | what calls are told apart by; evaluated once per call. All keys share one state as yet | one state |
 /// | `classify` | a path, a closure | `fn(&Output) -> Verdict`, `Output` being what the body returns: what an outcome means | by its type, see `Verdict` |
-/// | `fallback` | a path | a function, async or not, of the same arguments and the error, with the same return type: called when the call would return `Err`, be that an outcome or a rejection; it is not bound by the timeouts | none |
+/// | `fallback` | a path | a function, async or not, of the same arguments and the error, with the same return type: called when the call would return `Err`, be that an outcome or a rejection; it is not bound by the timeouts, and with it the arguments stay until it is needed | none |
 /// | `clone` | `clone(order)` | arguments to clone for each attempt where the body's tokens do not show that it gives them away | by use |
 /// | `doc` | `false` | whether the function's docs end with the policy in words | `true` |
 /// | `skip` | `skip` | above a method of a guarded `impl`: leave it out | |
@@ -63,13 +66,17 @@ use proc_macro::TokenStream;
 /// `timeout = T` with `const T: Duration`; a constant out of range is a compile error, too. (They are values of a static: in
 /// a method write the type's name instead of `Self`.)
 ///
+/// Of several limits all hold: an attempt takes of all of them or of none, and waits for the latest, at most the shortest
+/// `max_wait`. When a server wants fewer requests and says for how long (`Verdict::Throttled`), all calls under the policy wait
+/// until then, at most an hour; then one token is there, and what the rate regains.
+///
 /// # What it guards
 ///
 /// Async functions and methods, those under `#[async_trait]` too, that return `Result<T, E>` with `E: From<apiguard::Rejected>`, or
 /// `Result<T, apiguard::Error<E>>` for any `E`; the body is then written as if it returned `Result<T, E>`.
 ///
 /// Above an `impl` it guards every async method whose return type is or may be a `Result` (one that has another name
-/// included; a type of the standard library or a generic parameter that is none is not), with one policy for all of them, named
+/// included; the common types of the standard library and generic parameters are known to be none), with one policy for all of them, named
 /// `module::Type`, or `module::Type::Trait` for the `impl` of a trait. A method can have settings of its calls for itself, and can
 /// be left out:
 ///
@@ -102,6 +109,7 @@ use proc_macro::TokenStream;
 ///
 /// - A method that consumes its `self` looks like a borrow (`request.send()`), except those of an `Option` or a `Result`
 ///   and `into_…`: say `clone(request)` in the attribute.
+/// - So does a field that is moved out of an argument (`order.name`): `clone(order)`.
 /// - A `&mut` borrow of an argument cannot be returned; return an owned value, or set `retries = 0`. Beside `policy`
 ///   the body is taken to be retried unless `retries = 0` says otherwise.
 /// - The future is `Send` only if what the body borrows of by-value arguments is `Sync`.
@@ -188,7 +196,7 @@ fn guard_function(
 /// # }
 /// ```
 ///
-/// The settings are those of `#[guarded]` that say what a policy is: `name`, `rate`, `breaker`, `retries`, `timeout`,
+/// The settings are those of `#[guarded]` that say what a policy is: `name`, `rate`, `quota`, `concurrency`, `breaker`, `retries`, `timeout`,
 /// `attempt_timeout`, and `doc` and `crate`. The default name is `module::NAME`.
 #[proc_macro]
 pub fn policy(policies: TokenStream) -> TokenStream {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use guard_spec::{Jitter, Rate, Ratio, Statuses, parse as text};
-use proc_macro2::{Ident, Span, TokenStream};
+use guard_spec::{Jitter, Quota, Rate, Ratio, Settings, Statuses, parse as text};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::Parser;
@@ -48,13 +48,16 @@ impl Draft {
         Draft {
             name: block.name,
             policy: block.policy,
-            rate: block.rate,
+            rates: block.rates,
+            quotas: block.quotas,
+            concurrency: block.concurrency,
             breaker: block.breaker,
             retries: own.retries.or(block.retries),
             timeout: own.timeout.or(block.timeout),
             attempt_timeout: own.attempt_timeout.or(block.attempt_timeout),
             key: own.key.or(block.key),
             cost: own.cost.or(block.cost),
+            settle: own.settle.or(block.settle),
             classify: own.classify.or(block.classify),
             fallback: own.fallback,
             clone: own.clone,
@@ -64,6 +67,16 @@ impl Draft {
             krate: own.krate.or(block.krate),
             keys: own.keys,
         }
+    }
+
+    /// For a body that `#[async_trait]` has put into a box, where `self` has another name.
+    pub(crate) fn with_boxed_self(&self) -> Draft {
+        let rename = |value: &Option<Expr>| {
+            value
+                .as_ref()
+                .map(|value| syn::parse2(boxed_self(value.to_token_stream())).unwrap_or_else(|_| value.clone()))
+        };
+        Draft { policy: rename(&self.policy), key: rename(&self.key), cost: rename(&self.cost), ..self.clone() }
     }
 
     /// What a function may set for its calls beside a policy that it shares.
@@ -97,13 +110,16 @@ impl<T> Value<T> {
 pub(crate) struct Draft {
     pub(crate) name: Option<Expr>,
     pub(crate) policy: Option<Expr>,
-    pub(crate) rate: Option<RateDraft>,
+    pub(crate) rates: Vec<RateDraft>,
+    pub(crate) quotas: Vec<QuotaDraft>,
+    pub(crate) concurrency: Option<ConcurrencyDraft>,
     pub(crate) breaker: Option<BreakerDraft>,
     pub(crate) retries: Option<RetryDraft>,
     pub(crate) timeout: Option<Value<Duration>>,
     pub(crate) attempt_timeout: Option<Value<Duration>>,
     pub(crate) key: Option<Expr>,
     pub(crate) cost: Option<Expr>,
+    pub(crate) settle: Option<Expr>,
     pub(crate) classify: Option<Expr>,
     pub(crate) fallback: Option<Expr>,
     pub(crate) clone: Vec<Ident>,
@@ -121,6 +137,18 @@ pub(crate) struct Draft {
 pub(crate) struct RateDraft {
     pub(crate) rate: Value<Rate>,
     pub(crate) burst: Option<Value<u32>>,
+    pub(crate) max_wait: Option<Value<Duration>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct QuotaDraft {
+    pub(crate) quota: Value<Quota>,
+    pub(crate) max_wait: Option<Value<Duration>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct ConcurrencyDraft {
+    pub(crate) limit: Value<u32>,
     pub(crate) max_wait: Option<Value<Duration>>,
 }
 
@@ -173,6 +201,7 @@ pub(crate) fn attribute(tokens: TokenStream, diag: &mut Diagnostics) -> Draft {
 fn setting(draft: &mut Draft, name: &Ident, body: Body, diag: &mut Diagnostics) {
     let text = name.unraw().to_string();
     let Some(key) = keys::find(&text) else {
+        draft.skip |= guard_spec::nearest(&text, ["skip"]).is_some();
         return diag.error(name.span(), keys::unknown(&text));
     };
     if draft.keys.iter().any(|(given, _)| given.name == key.name) {
@@ -183,23 +212,30 @@ fn setting(draft: &mut Draft, name: &Ident, body: Body, diag: &mut Diagnostics) 
     match key.name {
         "name" => draft.name = fields.value(body).filter(|value| fields.is_name(value)),
         "policy" => draft.policy = fields.value(body).filter(|value| fields.is_policy(value)),
-        "rate" => draft.rate = fields.rate(body),
+        "rate" => draft.rates = fields.list(body, Fields::rate),
+        "quota" => draft.quotas = fields.list(body, Fields::quota),
+        "concurrency" => draft.concurrency = fields.concurrency(body),
         "breaker" => draft.breaker = fields.breaker(body),
         "retries" => draft.retries = fields.retries(body),
         "timeout" => draft.timeout = fields.value(body).and_then(|value| fields.duration("timeout", value)),
         "attempt_timeout" => {
             draft.attempt_timeout = fields.value(body).and_then(|value| fields.duration("attempt_timeout", value));
         }
-        "key" => draft.key = fields.value(body),
-        "cost" => draft.cost = fields.value(body).filter(|value| fields.is_cost(value)),
+        "key" => draft.key = fields.value(body).filter(|value| fields.stays(value)),
+        "cost" => draft.cost = fields.value(body).filter(|value| fields.is_cost(value) && fields.stays(value)),
+        "settle" => draft.settle = fields.value(body).filter(|value| fields.is_function(value)),
         "classify" => draft.classify = fields.value(body).filter(|value| fields.is_function(value)),
         "fallback" => draft.fallback = fields.value(body).filter(|value| fields.is_function(value)),
         "clone" => draft.clone = fields.names(body),
         "doc" => draft.doc = fields.value(body).and_then(|value| fields.switch(&value)),
-        "skip" => match body {
-            Body::Nothing => draft.skip = true,
-            _ => fields.diag.error(name.span(), "`skip` takes no value; write `#[guarded(skip)]`"),
-        },
+        "skip" => {
+            draft.skip = true;
+            if !matches!(body, Body::Nothing) {
+                fields.diag.error(name.span(), "`skip` takes no value; write `#[guarded(skip)]`");
+                // That is said; where it stands need not be.
+                draft.keys.pop();
+            }
+        }
         _ => match body {
             Body::Path(path) => draft.krate = Some(path),
             body => drop(fields.value(body)),
@@ -312,6 +348,72 @@ impl Fields<'_> {
                 Vec::new()
             }
         }
+    }
+
+    /// One, or a list of them in brackets, each written as it would be alone.
+    fn list<T>(&mut self, body: Body, one: fn(&mut Self, Body) -> Option<T>) -> Vec<T> {
+        let Body::Value(Expr::Array(array)) = body else { return one(self, body).into_iter().collect() };
+        let name = self.key.name;
+        if array.elems.is_empty() {
+            self.diag.error_at(&array, format!("`{name} = []` limits nothing; write `{}`", self.key.form));
+        }
+        if let Some(first) = array.elems.iter().nth(Settings::MOST_LIMITS) {
+            self.diag.error_at(
+                first,
+                format!("`{name}` takes at most {} of them; remove those that others imply", Settings::MOST_LIMITS),
+            );
+        }
+        let mut all = Vec::new();
+        for element in array.elems.into_iter().take(Settings::MOST_LIMITS) {
+            let body = match element {
+                Expr::Call(call) if call.func.to_token_stream().to_string() == name => {
+                    let arguments = call.args.to_token_stream();
+                    let mut group = Group::new(Delimiter::Parenthesis, arguments);
+                    group.set_span(call.paren_token.span.join());
+                    Body::Group(group)
+                }
+                Expr::Array(_) => {
+                    self.diag.error_at(element, format!("expected `{}`, found a list in the list", self.key.form));
+                    continue;
+                }
+                element => Body::Value(element),
+            };
+            all.extend(one(self, body));
+        }
+        all
+    }
+
+    fn quota(&mut self, body: Body) -> Option<QuotaDraft> {
+        let Parts { first, named, is_whole } = self.parts(body)?;
+        let mut quota = None;
+        if let Some(first) = first {
+            quota = self.read("quota", "\"5000/h\"", first, |literal| match literal {
+                Lit::Str(quota) => text::quota(&quota.value()).map_err(|error| error.to_string()),
+                Lit::Int(count) => Err(format!(
+                    "has no window; write `\"{0}/s\"`, `\"{0}/m\"`, `\"{0}/h\"` or `\"{0}/d\"`",
+                    count.base10_digits()
+                )),
+                _ => Err("is not a quota; write one such as `\"5000/h\"` or `\"100/15m\"`".into()),
+            });
+        } else if is_whole {
+            self.diag.error(self.name.span(), "`quota` needs a quota; write `quota(\"5000/h\", …)`");
+        }
+        let max_wait = named.into_iter().next().and_then(|(_, value)| self.duration("max_wait", value));
+        Some(QuotaDraft { quota: quota?, max_wait })
+    }
+
+    fn concurrency(&mut self, body: Body) -> Option<ConcurrencyDraft> {
+        let Parts { first, named, is_whole } = self.parts(body)?;
+        let limit = if let Some(first) = first {
+            self.count("concurrency", first)
+        } else {
+            if is_whole {
+                self.diag.error(self.name.span(), "`concurrency` needs a number; write `concurrency(64, …)`");
+            }
+            None
+        };
+        let max_wait = named.into_iter().next().and_then(|(_, value)| self.duration("max_wait", value));
+        Some(ConcurrencyDraft { limit: limit?, max_wait })
     }
 
     fn rate(&mut self, body: Body) -> Option<RateDraft> {
@@ -514,6 +616,17 @@ impl Fields<'_> {
         true
     }
 
+    /// Whether this stays within the call: `?` and `return` would leave it past the fallback.
+    fn stays(&mut self, value: &Expr) -> bool {
+        let Some(token) = leaves(value.to_token_stream()) else { return true };
+        let name = self.key.name;
+        self.diag.error_at(
+            &token,
+            format!("`{token}` cannot leave the call from `{name}`; write an expression that always has a value, such as a call of a function of yours"),
+        );
+        false
+    }
+
     /// Whether this may be a number of tokens, as far as tokens tell.
     fn is_cost(&mut self, value: &Expr) -> bool {
         let Expr::Lit(ExprLit { lit, .. }) = value else { return true };
@@ -536,6 +649,9 @@ impl Fields<'_> {
         let advice = match value {
             Expr::Lit(ExprLit { lit: Lit::Str(path), .. }) if syn::parse_str::<syn::Path>(&path.value()).is_ok() => {
                 format!("is a text; write the path without quotes, `{name} = {}`", path.value())
+            }
+            Expr::Field(field) if field.base.to_token_stream().to_string() == "self" => {
+                format!("is a field; write the path of a method, `{name} = Self::{}`", typed(&field.member))
             }
             Expr::Lit(_) => format!("is no function; write the path of one, as in `{}`", self.key.form),
             Expr::Call(call) => format!("calls the function; write its path alone, `{name} = {}`", typed(&call.func)),
@@ -596,6 +712,32 @@ fn number(literal: &Lit) -> Option<f64> {
         Lit::Float(digits) => digits.base10_parse().ok(),
         _ => None,
     }
+}
+
+/// The first `?` or `return` of an expression.
+fn leaves(tokens: TokenStream) -> Option<TokenTree> {
+    tokens.into_iter().find_map(|token| match token {
+        TokenTree::Group(group) => leaves(group.stream()),
+        TokenTree::Punct(ref punct) if punct.as_char() == '?' => Some(token),
+        TokenTree::Ident(ref word) if word == "return" => Some(token),
+        _ => None,
+    })
+}
+
+/// With `__self` for each `self`.
+fn boxed_self(tokens: TokenStream) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| match token {
+            TokenTree::Group(group) => {
+                let mut renamed = Group::new(group.delimiter(), boxed_self(group.stream()));
+                renamed.set_span(group.span());
+                renamed.into()
+            }
+            TokenTree::Ident(word) if word == "self" => Ident::new("__self", word.span()).into(),
+            token => token,
+        })
+        .collect()
 }
 
 fn status(value: &Expr) -> Option<u16> {

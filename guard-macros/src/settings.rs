@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guard_spec::{Jitter, Ratio, Statuses};
+use guard_spec::{Field, Jitter, Ratio, Statuses};
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
 use syn::Expr;
@@ -21,9 +21,9 @@ pub(crate) fn expression(draft: &Draft, private: &TokenStream) -> TokenStream {
     if checks.is_empty() {
         return settings;
     }
-    let checks = checks.into_iter().map(|(field, tokens)| {
+    let checks = checks.into_iter().map(|(field, index, tokens)| {
         let field = Ident::new(&format!("{field:?}"), Span::call_site());
-        call_at(ends(&tokens), private, &["check"], quote!(&__SETTINGS, #private::Field::#field, 0))
+        call_at(ends(&tokens), private, &["check"], quote!(&__SETTINGS, #private::Field::#field, #index))
     });
     quote! {{
         const __SETTINGS: #private::Settings = #settings;
@@ -32,21 +32,62 @@ pub(crate) fn expression(draft: &Draft, private: &TokenStream) -> TokenStream {
     }}
 }
 
+/// What a method of a guarded `impl` sets, checked together with what the block does: the timeouts, on which both have a
+/// say. The rest is checked where it stands.
+pub(crate) fn together(draft: &Draft, own: &Draft, private: &TokenStream) -> Option<TokenStream> {
+    if own.retries.is_none() && own.timeout.is_none() && own.attempt_timeout.is_none() {
+        return None;
+    }
+    let of_calls = draft.of_calls();
+    let checks: Vec<_> = left_to_const(&of_calls)
+        .into_iter()
+        .filter(|(field, ..)| matches!(field, Field::Timeout | Field::AttemptTimeout))
+        .map(|(field, index, tokens)| {
+            let field = Ident::new(&format!("{field:?}"), Span::call_site());
+            call_at(ends(&tokens), private, &["check"], quote!(&__SETTINGS, #private::Field::#field, #index))
+        })
+        .collect();
+    let settings = built(&of_calls, private);
+    (!checks.is_empty()).then(|| {
+        quote! {
+            const _: () = {
+                const __SETTINGS: #private::Settings = #settings;
+                #(const _: () = #checks;)*
+            };
+        }
+    })
+}
+
 fn built(draft: &Draft, private: &TokenStream) -> TokenStream {
     let mut tokens = quote!(#private::Settings::new());
     let to_tokens = |count: &u32| count.to_token_stream();
     let to_duration = |time: &Duration| duration(*time, private);
     // `.name(value)`
     let inner = |name, value: Option<TokenStream>| value.map(|value| method(name, &value)).unwrap_or_default();
-    if let Some(draft) = &draft.rate {
+    let max_wait = |wait: &Option<Value<Duration>>| {
+        inner("max_wait", wait.as_ref().map(|wait| part(wait, private, "duration", to_duration)))
+    };
+    for (index, draft) in draft.rates.iter().enumerate() {
         let rate = part(&draft.rate, private, "rate", |rate| {
             let (count, per) = (rate.count(), duration(rate.period(), private));
             quote!(#private::Rate::new(#count, #per))
         });
         let burst = inner("burst", draft.burst.as_ref().map(|burst| part(burst, private, "count", to_tokens)));
-        let max_wait =
-            inner("max_wait", draft.max_wait.as_ref().map(|wait| part(wait, private, "duration", to_duration)));
-        tokens.extend(quote!(.rate(#rate #burst #max_wait)));
+        let max_wait = max_wait(&draft.max_wait);
+        let value = quote!(#rate #burst #max_wait);
+        tokens.extend(method(if index == 0 { "rate" } else { "and_rate" }, &value));
+    }
+    for (index, draft) in draft.quotas.iter().enumerate() {
+        let quota = part(&draft.quota, private, "quota", |quota| {
+            let (count, window) = (quota.count(), duration(quota.window(), private));
+            quote!(#private::Quota::new(#count, #window))
+        });
+        let max_wait = max_wait(&draft.max_wait);
+        tokens.extend(method(if index == 0 { "quota" } else { "and_quota" }, &quote!(#quota #max_wait)));
+    }
+    if let Some(draft) = &draft.concurrency {
+        let (limit, max_wait) = (part(&draft.limit, private, "count", to_tokens), max_wait(&draft.max_wait));
+        tokens.extend(quote!(.concurrency(#private::Concurrency::new(#limit) #max_wait)));
     }
     if let Some(draft) = &draft.breaker {
         let count = |value: &Option<_>| value.as_ref().map(|value| part(value, private, "count", to_tokens));

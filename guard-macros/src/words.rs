@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use guard_spec::{Breaker, Field, InWords, Jitter, Rate, Retry};
+use guard_spec::{Breaker, Field, InWords, Jitter, Quota, Rate, Retry, Settings};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, Expr, FnArg, Visibility};
@@ -55,11 +55,20 @@ fn has_docs(attributes: &[Attribute]) -> bool {
 /// One line for each thing that the settings say.
 fn lines(draft: &Draft) -> Vec<String> {
     let mut lines = Vec::new();
-    if let Some(draft) = &draft.rate {
+    for draft in &draft.rates {
         lines.push(rate(&draft.rate, draft.burst.as_ref(), draft.max_wait.as_ref()));
     }
+    for draft in &draft.quotas {
+        lines.push(quota(&draft.quota, draft.max_wait.as_ref()));
+    }
+    if let Some(draft) = &draft.concurrency {
+        lines.push(with_wait(format!("{} attempts at a time", shown(&draft.limit)), draft.max_wait.as_ref(), None));
+    }
     if let Some(cost) = &draft.cost {
-        lines.push(format!("an attempt takes `{}` tokens of the rate", typed(cost)));
+        lines.push(format!("an attempt takes `{}` tokens", typed(cost)));
+    }
+    if let Some(settle) = &draft.settle {
+        lines.push(format!("and is charged what `{}` says that it has used", typed(settle)));
     }
     if let Some(key) = &draft.key {
         lines.push(format!("calls are told apart by `{}`", typed(key)));
@@ -95,15 +104,26 @@ fn rate(rate: &Value<Rate>, burst: Option<&Value<u32>>, max_wait: Option<&Value<
         }
         (Value::Const(rate), None) => parts.push(format!("attempts at the rate `{}`", typed(rate))),
     }
-    match (max_wait, rate) {
-        (Some(Value::Known(Duration::ZERO, _)), _) => parts.push("none waits for its turn".into()),
-        (Some(wait), _) => parts.push(format!("at most {} are spent waiting for a turn", time(wait))),
-        (None, Value::Known(rate, _)) => {
-            parts.push(format!("at most {} are spent waiting for a turn", in_words(rate.longest_wait())));
-        }
-        (None, Value::Const(_)) => {}
+    let default = rate.known().map(|rate| rate.longest_wait());
+    with_wait(parts.join("; "), max_wait, default)
+}
+
+fn quota(quota: &Value<Quota>, max_wait: Option<&Value<Duration>>) -> String {
+    let line = match quota {
+        Value::Known(quota, _) => format!("{} attempts in any {}", quota.count(), period(quota.window())),
+        Value::Const(quota) => format!("attempts within the quota `{}`", typed(quota)),
+    };
+    with_wait(line, max_wait, quota.known().map(|quota| quota.longest_wait()))
+}
+
+/// With the longest wait for a turn.
+fn with_wait(line: String, max_wait: Option<&Value<Duration>>, default: Option<Duration>) -> String {
+    match (max_wait, default) {
+        (Some(Value::Known(Duration::ZERO, _)), _) => format!("{line}; none waits for its turn"),
+        (Some(wait), _) => format!("{line}; at most {} are spent waiting for a turn", time(wait)),
+        (None, Some(wait)) => format!("{line}; at most {} are spent waiting for a turn", in_words(wait)),
+        (None, None) => line,
     }
-    parts.join("; ")
 }
 
 /// `second` of `1s`, but `250ms`.
@@ -160,10 +180,19 @@ fn pause(retry: &Retry, n: u32) -> Duration {
 
 const RETRY: [Field; 5] =
     [Field::Retries, Field::RetriesBase, Field::RetriesFactor, Field::RetriesCap, Field::RetriesJitter];
-const WAITING: [Field; 4] = [Field::Rate, Field::RateMaxWait, Field::Retries, Field::RetriesCap];
+const WAITING: [Field; 7] = [
+    Field::Rate,
+    Field::RateMaxWait,
+    Field::Quota,
+    Field::QuotaMaxWait,
+    Field::ConcurrencyMaxWait,
+    Field::Retries,
+    Field::RetriesCap,
+];
 
 fn all_known(draft: &Draft, fields: &[Field]) -> bool {
-    !fields.iter().any(|field| matches!(place(draft, *field), Some(Setter::Const(_))))
+    let places = fields.iter().flat_map(|field| (0..Settings::MOST_LIMITS).map(|index| place(draft, *field, index)));
+    !places.flatten().any(|place| matches!(place, Setter::Const(_)))
 }
 
 /// The longest that a call can spend waiting, as far as it is known here.
@@ -177,7 +206,8 @@ fn waiting(draft: &Draft) -> Option<String> {
     let known = known_settings(draft);
     let longest = if draft.policy.is_none() && all_known(draft, &WAITING) {
         let retries = retries?;
-        let turn = known.rate_limit().map(Rate::longest_wait).unwrap_or_default();
+        let has_limit = known.rates().next().is_some() || known.has_more_limits();
+        let turn = if has_limit { Duration::from_nanos(known.patience()) } else { Duration::ZERO };
         let pause = known.retry().map(Retry::longest_delay).unwrap_or_default();
         Some(turn.saturating_mul(retries.saturating_add(1)).saturating_add(pause.saturating_mul(retries)))
     } else {

@@ -29,6 +29,7 @@ pub(crate) struct Counters {
     pub(crate) calls_timed_out: AtomicU64,
     pub(crate) rate_limited: AtomicU64,
     pub(crate) circuit_open: AtomicU64,
+    pub(crate) saturated: AtomicU64,
     pub(crate) rejected_otherwise: AtomicU64,
     /// Of the rejections, those of a call that had made an attempt before.
     pub(crate) rejected_retries: AtomicU64,
@@ -48,6 +49,7 @@ impl Counters {
             calls_timed_out: AtomicU64::new(0),
             rate_limited: AtomicU64::new(0),
             circuit_open: AtomicU64::new(0),
+            saturated: AtomicU64::new(0),
             rejected_otherwise: AtomicU64::new(0),
             rejected_retries: AtomicU64::new(0),
         }

@@ -5,10 +5,10 @@
 
 mod backoff;
 mod breaker;
-mod bucket;
 mod call;
 mod clock;
 mod counters;
+mod limiter;
 mod name;
 mod output;
 mod policy;
@@ -31,10 +31,10 @@ pub mod private;
 
 pub use backoff::Backoff;
 pub use breaker::{BreakerState, CircuitBreaker, CircuitOpen, Permit};
-pub use bucket::{Refused, TokenBucket};
 pub use guard_spec::{
     Breaker, Concurrency, InvalidSettings, Jitter, Problem, Problems, Quota, Rate, Ratio, Retry, Settings, Statuses,
 };
+pub use limiter::{Refused, TokenBucket, Window};
 pub use name::PolicyName;
 pub use output::Guarded;
 pub use policy::{Outcomes, Policy, PolicyBuilder, Rejections, Snapshot};

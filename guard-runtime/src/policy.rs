@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use guard_spec::{Breaker, InvalidSettings, Rate, Retry, Settings};
+use guard_spec::{Breaker, Concurrency, InvalidSettings, Quota, Rate, Retry, Settings};
 
 use crate::breaker::{BreakerState, CircuitBreaker};
-use crate::bucket::TokenBucket;
 use crate::call::Call;
 use crate::counters::Counters;
+use crate::limiter::Limiter;
 use crate::verdict::{self, Judged};
 use crate::{Error, PolicyName, telemetry};
 
@@ -30,8 +30,7 @@ use crate::{Error, PolicyName, telemetry};
 /// (`policy!` does the same and lists it in the registry.)
 pub struct Policy {
     name: PolicyName,
-    settings: Settings,
-    pub(crate) bucket: Option<TokenBucket>,
+    pub(crate) limiter: Limiter,
     pub(crate) breaker: Option<CircuitBreaker>,
     pub(crate) counters: Counters,
 }
@@ -44,7 +43,7 @@ impl Policy {
     /// time there is [`Policy::builder`].
     #[track_caller]
     pub const fn new(name: &'static str, settings: Settings) -> Policy {
-        Policy::unchecked(PolicyName::new(name), settings.checked())
+        Policy::unchecked(PolicyName::new(name), &settings.checked())
     }
 
     /// A policy whose name and settings are known at run time only.
@@ -61,18 +60,14 @@ impl Policy {
         PolicyBuilder { name: name.into(), settings: Settings::new() }
     }
 
-    const fn unchecked(name: PolicyName, settings: Settings) -> Policy {
+    const fn unchecked(name: PolicyName, settings: &Settings) -> Policy {
         Policy {
             name,
-            bucket: match settings.rate_limit() {
-                Some(rate) => Some(TokenBucket::unchecked(rate)),
-                None => None,
-            },
+            limiter: Limiter::unchecked(settings),
             breaker: match settings.circuit_breaker() {
                 Some(breaker) => Some(CircuitBreaker::unchecked(*breaker)),
                 None => None,
             },
-            settings,
             counters: Counters::new(),
         }
     }
@@ -88,7 +83,7 @@ impl Policy {
 
     /// Its settings.
     pub const fn settings(&self) -> &Settings {
-        &self.settings
+        self.limiter.settings()
     }
 
     /// Calls an async closure under this policy: limits, breaker, retries and timeouts as with the attribute.
@@ -176,8 +171,10 @@ impl Policy {
         self.force(BreakerState::ForcedClosed);
     }
 
-    /// Closes the breaker and forgets what it has counted. Tokens are not given back: the server has seen those attempts.
+    /// Closes the breaker and forgets what it has counted, and ends a pause that a server asked for. Tokens are not given
+    /// back: the server has seen those attempts.
     pub fn reset(&self) {
+        self.limiter.resume();
         self.force(BreakerState::Closed);
     }
 
@@ -204,20 +201,22 @@ impl Policy {
             rate_limited: read(&counters.rate_limited),
             circuit_open: read(&counters.circuit_open),
             timed_out: read(&counters.calls_timed_out),
+            saturated: read(&counters.saturated),
             other: read(&counters.rejected_otherwise),
         };
         let never_ran = rejections.total().saturating_sub(rejected_retries);
         Snapshot {
             name: self.name.clone(),
-            settings: self.settings,
+            settings: *self.settings(),
             calls: outcomes.total().saturating_sub(retries) + never_ran,
             retries,
             waits: read(&counters.waits),
             timed_out: read(&counters.timed_out),
             outcomes,
             rejections,
-            tokens: self.bucket.as_ref().map(TokenBucket::available),
-            waiting: self.bucket.as_ref().map_or(0, TokenBucket::waiting),
+            tokens: self.limiter.available(),
+            in_flight: self.limiter.in_flight(),
+            waiting: self.limiter.waiting(),
             breaker: self.breaker.as_ref().map(CircuitBreaker::state),
             failures_in_a_row: self.breaker.as_ref().map_or(0, CircuitBreaker::failures),
         }
@@ -226,7 +225,7 @@ impl Policy {
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy").field("name", &self.name).field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("Policy").field("name", &self.name).field("settings", self.settings()).finish_non_exhaustive()
     }
 }
 
@@ -248,6 +247,18 @@ impl PolicyBuilder {
     /// Limits the rate of attempts.
     pub fn rate(mut self, rate: Rate) -> PolicyBuilder {
         self.settings = self.settings.rate(rate);
+        self
+    }
+
+    /// Limits the attempts in any window: by this quota alone.
+    pub fn quota(mut self, quota: Quota) -> PolicyBuilder {
+        self.settings = self.settings.quota(quota);
+        self
+    }
+
+    /// Limits the attempts in flight.
+    pub fn concurrency(mut self, concurrency: Concurrency) -> PolicyBuilder {
+        self.settings = self.settings.concurrency(concurrency);
         self
     }
 
@@ -281,7 +292,7 @@ impl PolicyBuilder {
     /// Everything that is wrong with the settings.
     pub fn build(self) -> Result<Policy, InvalidSettings> {
         self.settings.validate()?;
-        Ok(Policy::unchecked(PolicyName::from(self.name), self.settings))
+        Ok(Policy::unchecked(PolicyName::from(self.name), &self.settings))
     }
 }
 
@@ -306,9 +317,11 @@ pub struct Snapshot {
     pub outcomes: Outcomes,
     /// Calls that were not let through or given up on.
     pub rejections: Rejections,
-    /// Tokens that are there for the taking; `None` without a rate.
+    /// Tokens that are there for the taking, by the limit that has fewest; `None` without a rate or a quota.
     pub tokens: Option<u32>,
-    /// Tasks that wait for tokens.
+    /// Attempts in flight; `None` where they are not limited.
+    pub in_flight: Option<u32>,
+    /// Tasks that wait for their turn.
     pub waiting: usize,
     /// Which way the breaker stands; `None` without one.
     pub breaker: Option<BreakerState>,
@@ -352,6 +365,8 @@ impl Outcomes {
 pub struct Rejections {
     /// By the rate.
     pub rate_limited: u64,
+    /// As many attempts as may be were in flight, for too long.
+    pub saturated: u64,
     /// By the breaker.
     pub circuit_open: u64,
     /// By a timeout of the policy, after their attempts.
@@ -363,7 +378,7 @@ pub struct Rejections {
 impl Rejections {
     /// All of them.
     pub fn total(&self) -> u64 {
-        self.rate_limited + self.circuit_open + self.timed_out + self.other
+        self.rate_limited + self.circuit_open + self.timed_out + self.saturated + self.other
     }
 }
 
@@ -387,6 +402,7 @@ impl fmt::Display for Snapshot {
             f,
             &[
                 (rejections.rate_limited, "rate limited"),
+                (rejections.saturated, "saturated"),
                 (rejections.circuit_open, "circuit open"),
                 (rejections.timed_out, "timed out"),
                 (rejections.other, "for another reason"),

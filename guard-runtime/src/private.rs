@@ -126,6 +126,21 @@ impl<O> Classified<'_, O> {
     }
 }
 
+/// An outcome and the function that says what it has used.
+#[derive(Debug)]
+pub struct Used<'a, O> {
+    pub outcome: &'a O,
+    pub settle: fn(&O) -> u32,
+}
+
+impl<O> Used<'_, O> {
+    /// The tokens.
+    #[inline]
+    pub fn tokens(self) -> u32 {
+        (self.settle)(self.outcome)
+    }
+}
+
 /// What a call is told apart by: `key = …`.
 #[diagnostic::on_unimplemented(
     message = "a `key` has to be `Hash`, and `{Self}` is not",

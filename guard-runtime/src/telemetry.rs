@@ -5,6 +5,7 @@
 //! | `waited` | debug | `policy`, `wait_ms` |
 //! | `retry` | warn | `policy`, `attempt` (the one that failed, from 1), `delay_ms`, `verdict`, `status` (of HTTP), `source` (`backoff`, `server`) |
 //! | `rejected` | warn | `policy`, `reason`, `retry_after_ms` |
+//! | `paused` | warn | `policy`, `pause_ms` (the server wants fewer requests) |
 //! | `breaker` | error (open), warn (half-open), info (closed) | `policy`, `from`, `to` |
 //!
 //! No URL, header, key or error text is recorded. Without the feature `tracing` all of this is nothing.
@@ -49,6 +50,11 @@ pub(crate) fn rejected(rejected: &Rejected) {
 }
 
 #[cfg(feature = "tracing")]
+pub(crate) fn paused(policy: &PolicyName, pause: Duration) {
+    tracing::warn!(target: "apiguard", policy = policy.as_str(), pause_ms = ms(pause), "paused");
+}
+
+#[cfg(feature = "tracing")]
 pub(crate) fn changed(policy: &PolicyName, change: Change) {
     use crate::BreakerState;
 
@@ -69,8 +75,9 @@ mod off {
     pub(crate) fn waited(_: &PolicyName, _: Duration) {}
     pub(crate) fn retry(_: &PolicyName, _: u32, _: Duration, _: Verdict, _: Option<u16>) {}
     pub(crate) fn rejected(_: &Rejected) {}
+    pub(crate) fn paused(_: &PolicyName, _: Duration) {}
     pub(crate) fn changed(_: &PolicyName, _: Change) {}
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{changed, rejected, retry, waited};
+pub(crate) use off::{changed, paused, rejected, retry, waited};

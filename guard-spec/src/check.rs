@@ -466,7 +466,7 @@ mod tests {
     use super::*;
     use crate::Statuses;
 
-    fn said(settings: Settings) -> Vec<String> {
+    fn said(settings: &Settings) -> Vec<String> {
         settings.problems().iter().map(|problem| problem.to_string()).collect()
     }
 
@@ -526,11 +526,11 @@ mod tests {
     #[test]
     fn a_problem_says_what_to_write() {
         assert_eq!(
-            said(Settings::new().rate(Rate::per_second(0))),
+            said(&Settings::new().rate(Rate::per_second(0))),
             ["`rate = \"0/s\"` never admits a call; write at least `1/s`"]
         );
         assert_eq!(
-            said(Settings::new().rate(Rate::per_second(1).burst(0))),
+            said(&Settings::new().rate(Rate::per_second(1).burst(0))),
             ["`rate.burst = 0` admits nothing; write at least `1`"]
         );
     }

@@ -166,8 +166,25 @@ impl Settings {
         self.concurrency.as_ref()
     }
 
-    /// The longest that a call waits for its turn: the shortest `max_wait` of its limits, in nanoseconds; `u64::MAX`
-    /// without limits.
+    /// The most tokens that one attempt can have; `u32::MAX` without a limit in tokens.
+    #[doc(hidden)]
+    pub const fn most_tokens(&self) -> u32 {
+        let mut most = u32::MAX;
+        let mut index = 0;
+        while index < Settings::MOST_LIMITS {
+            if let Some(rate) = self.rates.get(index) {
+                most = if rate.burst < most { rate.burst } else { most };
+            }
+            if let Some(quota) = self.quotas.get(index) {
+                most = if quota.count < most { quota.count } else { most };
+            }
+            index += 1;
+        }
+        most
+    }
+
+    /// The longest that a call waits for its turn: the shortest `max_wait` of its limits, in nanoseconds; without limits
+    /// their default, which is then the longest wait for the end of a pause.
     #[doc(hidden)]
     pub const fn patience(&self) -> u64 {
         let mut shortest = u64::MAX;
@@ -183,6 +200,7 @@ impl Settings {
         }
         match &self.concurrency {
             Some(concurrency) if concurrency.max_wait < shortest => concurrency.max_wait,
+            _ if shortest == u64::MAX => nanos(Rate::MAX_WAIT),
             _ => shortest,
         }
     }

@@ -59,7 +59,20 @@ async fn shared() -> Result<(), Error<io::Error>> {
     Ok(())
 }
 
+// A path and a field that have an argument's name are none.
+#[guarded(retries = limits::BURST, rate = TABLE.limits)]
+async fn named_like_an_argument(limits: &[u32]) -> Result<usize, Error<io::Error>> {
+    Ok(limits.len())
+}
+
+struct Table {
+    limits: Rate,
+}
+
+const TABLE: Table = Table { limits: LIMIT };
+
 fn main() {
+    drop(named_like_an_argument(&[]));
     drop(every_value(String::new()));
     drop(rate());
     drop(retries());

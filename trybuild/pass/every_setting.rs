@@ -4,9 +4,15 @@
 
 use std::io;
 
-use apiguard::{Error, Verdict, guarded};
+use apiguard::{Error, Quota, Verdict, guarded};
 
 type Answer = Result<u32, Error<io::Error>>;
+
+const QUOTA: Quota = Quota::per_second(500);
+
+fn used(outcome: &Result<u32, io::Error>) -> u32 {
+    *outcome.as_ref().unwrap_or(&0)
+}
 
 fn verdict(outcome: &Result<u32, io::Error>) -> Verdict {
     if outcome.is_ok() { Verdict::Success } else { Verdict::Failure }
@@ -18,13 +24,16 @@ async fn cached(_: &str, _: Vec<u32>, _: Error<io::Error>) -> Answer {
 
 #[guarded(
     name = "every.setting",
-    rate("100/s", burst = 20, max_wait = "2s"),
+    rate = ["1000/m", rate("100/s", burst = 20, max_wait = "2s")],
+    quota = ["100000/d", quota("5000/h", max_wait = "2s"), QUOTA],
+    concurrency(64, max_wait = "2s"),
     breaker(failures = 5, recovery = "60s", successes = 2, probes = 1),
     retries(3, base = "1s", factor = 2, cap = "60s", jitter = 0.5, statuses = [429, 502..=504]),
     timeout = "10s",
     attempt_timeout = "2s",
     key = tenant,
     cost = items.len() as u32,
+    settle = used,
     classify = verdict,
     fallback = cached,
     clone(items),
@@ -37,7 +46,7 @@ async fn every(tenant: &str, items: Vec<u32>) -> Answer {
 }
 
 apiguard::policy! {
-    static SHARED = (rate = "10/s", breaker = 5, retries = 1, timeout = "5s", attempt_timeout = "1s", doc = false);
+    static SHARED = (rate = "10/s", quota = "100/m", concurrency = 5, breaker = 5, retries = 1, timeout = "5s", attempt_timeout = "1s", doc = false);
 }
 
 #[guarded(
@@ -47,6 +56,7 @@ apiguard::policy! {
     attempt_timeout = "2s",
     key = tenant,
     cost = 1,
+    settle = used,
     classify = verdict,
     fallback = cached,
     clone(items),

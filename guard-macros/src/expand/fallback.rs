@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! let answer = '__call: { …the call… };
-//! match answer {
-//!     Ok(value) => Ok(value),
-//!     Err(error) => cached(client, order, error).await,     // without `.await` when it is no `async fn`
-//! }
+//! let error = match answer {
+//!     Ok(value) => return Ok(value),
+//!     Err(error) => error,
+//! };
+//! cached(client, order, error).await                        // without `.await` when it is no `async fn`
 //! ```
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
@@ -44,8 +45,8 @@ impl<'a> Fallback<'a> {
         let names: Vec<_> = (0..arguments.len()).map(|index| Ident::new(&format!("__argument_{index}"), end)).collect();
         // All of it stands at the path, so that a fallback of another signature is one error there; and in the macro, or
         // the compiler would propose to change the path as if it were the call.
-        let [error, fallen, kind, function] =
-            ["__error", "__fallen", "__kind", "__fallback"].map(|name| Ident::new(name, end));
+        let [error, fallen, kind, later, function] =
+            ["__error", "__fallen", "__kind", "__later", "__fallback"].map(|name| Ident::new(name, end));
         // By a variable of a function's type: of a wrong number of arguments the compiler then says what was expected and
         // what was found.
         let any = names.iter().map(|_| quote_spanned!(end=> _));
@@ -53,25 +54,35 @@ impl<'a> Fallback<'a> {
         let mut called = Group::new(Delimiter::Parenthesis, quote_spanned!(end=> #(#names,)* #error));
         called.set_span(end);
         let typed = output.declared();
-        let resolved = quote_spanned!(end=> #kind.resolve(#fallen).await);
+        let resolved = quote_spanned!(end=> #later.await);
         let returned = call_at((end, end), private, &["fallback", "Returns", "returned"], resolved);
+        let now = call_at((end, end), private, &["fallback", "Returns", "returned"], quote!(#value));
         let fallen_back = quote_spanned! {end=>
             let #function: #signature = #path;
-            let #fallen = #function #called;
-            let #kind = (&#fallen).__apiguard_kind();
+            // Nothing that the function returns is held while it waits.
+            let #later = {
+                let #fallen = #function #called;
+                let #kind = (&#fallen).__apiguard_kind();
+                match #kind.split(#fallen) {
+                    #private::fallback::Split::Now(#value) => return #now,
+                    #private::fallback::Split::Later(#later) => #later,
+                }
+            };
             #returned
         };
         quote! {
-            let #answer: #typed = '__call: { #call };
-            match #answer {
-                #private::Ok(#value) => #private::Ok(#value),
-                #private::Err(#error) => {
-                    #[allow(unused_imports)]
-                    use #private::fallback::{IsFuture as _, IsPlain as _};
-                    #(#[allow(clippy::used_underscore_binding)] let #names = #arguments;)*
-                    #fallen_back
+            // Nothing of the answer is held while the fallback waits.
+            let #error = {
+                let #answer: #typed = '__call: { #call };
+                match #answer {
+                    #private::Ok(#value) => return #private::Ok(#value),
+                    #private::Err(#error) => #error,
                 }
-            }
+            };
+            #[allow(unused_imports)]
+            use #private::fallback::{IsFuture as _, IsPlain as _};
+            #(#[allow(clippy::used_underscore_binding)] let #names = #arguments;)*
+            #fallen_back
         }
     }
 }
@@ -98,7 +109,12 @@ fn arguments(function: &Function, diag: &mut Diagnostics) -> Vec<TokenStream> {
                         "a function with a fallback cannot have arguments under `cfg`: the fallback is given them all",
                     );
                 }
-                match value(&argument.pat) {
+                // Under `#[async_trait]` the argument has been taken apart in the body.
+                let taken_apart = function
+                    .boxed
+                    .as_ref()
+                    .and_then(|boxed| boxed.pattern_of(&argument.pat.to_token_stream().to_string()));
+                match value(taken_apart.unwrap_or(&argument.pat)) {
                     Some(value) => found.push(value),
                     None => diag.error_at(
                         &argument.pat,

@@ -51,6 +51,9 @@ pub(crate) fn private(draft: &Draft) -> TokenStream {
     quote!(#path::#private)
 }
 
+/// The static of a guarded `impl`; another name than that of a function's own, which may stand inside.
+pub(crate) const BLOCK_POLICY: &str = "__BLOCK_POLICY";
+
 /// Where a function's policy is.
 #[derive(Clone, Copy)]
 pub(crate) enum Home<'a> {
@@ -62,6 +65,7 @@ pub(crate) enum Home<'a> {
 
 pub(crate) fn function(draft: &Draft, home: Home<'_>, mut function: Function) -> TokenStream {
     let private = &private(draft);
+    let draft = &if function.boxed.is_some() { draft.with_boxed_self() } else { draft.clone() };
     let Some(output) = function.output().cloned() else { return TokenStream::new() };
     let guarded = &Output::new(&output, private);
     let fallback = draft.fallback.as_ref().map(|path| Fallback::new(path, &function, guarded, private));
@@ -108,6 +112,11 @@ pub(crate) fn function(draft: &Draft, home: Home<'_>, mut function: Function) ->
         quote!(#body.await)
     };
     let judge = judge(draft, guarded, private);
+    let settle = draft
+        .settle
+        .as_ref()
+        .map(|settle| quote!(#call.used(#private::Used { outcome: &#outcome, settle: #settle }.tokens());));
+    let judge = if settle.is_some() { quote!({ #settle #judge }) } else { judge };
     let ask = match (&draft.cost, &timed) {
         (Some(_), _) => quote!(admit_costing),
         (None, Some(_)) => quote!(admit_timed),
@@ -223,7 +232,9 @@ fn policy(draft: &Draft, home: Home<'_>, function: &Ident, private: &TokenStream
     let (declared, policy, site) = match (home, &draft.policy) {
         (Home::Block(own), None) => {
             let (site_static, site) = site(own, private);
-            (site_static, quote!(&__POLICY), site)
+            let policy = Ident::new(BLOCK_POLICY, Span::call_site());
+            let together = settings::together(draft, own, private);
+            (quote!(#site_static #together), quote!(&#policy), site)
         }
         (_, Some(policy)) => {
             let (site_static, site) = site(draft, private);

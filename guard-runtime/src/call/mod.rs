@@ -4,11 +4,12 @@
 //! deadline = now + timeout
 //! for attempt in 1.. {
 //!     breaker open?          -> reject                                   (one load)
-//!     rate                   -> wait in the order of arrival; reject at once what cannot be served within max_wait and
+//!     rates, quotas, in flight -> wait in the order of arrival; reject at once what cannot be served within max_wait and
 //!                               half of the time to the deadline
 //!     breaker admits         (a probe's place when half-open); if it opened meanwhile the tokens go back
 //!     the body runs, at most attempt_timeout and never past the deadline
-//!     the outcome is judged and told to the breaker
+//!     the outcome is judged and told to the breaker; what it used beside what it took is settled with the limits; a server
+//!                               that wants fewer requests holds back all calls under the policy
 //!     success, permanent, failure -> return it
 //!     transient, throttled        -> if retries are left, the delay ends before the deadline, a server's delay is within
 //!                                    the cap and the breaker will let the retry through: pause holding nothing, again;
@@ -30,14 +31,17 @@ use guard_spec::{Retry, Settings, Statuses};
 
 pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
 use crate::breaker::{Change, Pass, Sign};
-use crate::bucket::{Entry, Refused, Turn};
 use crate::clock::{self, NANOS_PER_MS, Timer};
 use crate::counters::count;
+use crate::limiter::{Entry, Refusal, Turn};
 use crate::verdict::Judged;
 use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
 
 /// An attempt that the caller drops after it ran this long is a failure: the service hung.
 const ABANDONED: u64 = 5_000 * NANOS_PER_MS;
+
+/// A server's word holds back the other calls for at most one hour.
+const LONGEST_PAUSE: u64 = 3_600_000 * NANOS_PER_MS;
 
 /// One call under a policy.
 #[derive(Debug)]
@@ -181,10 +185,8 @@ impl<'p> Call<'p> {
                 None => return false,
             },
         };
-        if let Some(bucket) = &policy.bucket {
-            if bucket.take_now(cost, now).is_none() {
-                return false;
-            }
+        if policy.limiter.take_now(cost, now).is_none() {
+            return false;
         }
         self.since = now;
         self.attempts = self.attempts.saturating_add(1);
@@ -204,23 +206,17 @@ impl<'p> Call<'p> {
         if let Some(open) = policy.breaker.as_ref().and_then(|breaker| breaker.check(now).err()) {
             return Admission::Rejected(self.circuit_open(open.retry_after));
         }
-        let Some(bucket) = &policy.bucket else {
-            return match self.admit_to_breaker(now) {
-                Ok(()) => Admission::Admitted,
-                Err(retry_after) => Admission::Rejected(self.circuit_open(retry_after)),
-            };
-        };
         // Half of the time that is left is the attempt's: with a turn at the very deadline, an overloaded policy would spend
         // its rate on attempts that are cut off, and hold that against the service.
-        let patience = bucket.max_wait().min(self.deadline.saturating_sub(now) / 2);
+        let patience = policy.limiter.patience().min(self.deadline.saturating_sub(now) / 2);
         let latest = now.saturating_add(patience);
-        match bucket.enter(self.cost, now, latest) {
-            Err(refused) => Admission::Rejected(self.refused(refused)),
+        match policy.limiter.enter(self.cost, now, latest) {
+            Err(refusal) => Admission::Rejected(self.refused(refusal)),
             Ok(Entry::Turn(turn)) => Admission::Waiting(Wait(Box::pin(self.wait(turn, now)))),
             Ok(Entry::Taken(taken)) => match self.admit_to_breaker(now) {
                 Ok(()) => Admission::Admitted,
                 Err(retry_after) => {
-                    bucket.give_back(taken, now);
+                    policy.limiter.give_back(taken, now);
                     Admission::Rejected(self.circuit_open(retry_after))
                 }
             },
@@ -254,15 +250,11 @@ impl<'p> Call<'p> {
         telemetry::waited(self.policy.policy_name(), Duration::from_nanos(now.saturating_sub(since)));
         if now >= self.deadline {
             // The runtime stood still: the call is over.
-            if let Some(bucket) = &self.policy.bucket {
-                bucket.give_back(taken, now);
-            }
+            self.policy.limiter.give_back(taken, now);
             return Err(self.timed_out(self.timeout()));
         }
         self.admit_to_breaker(now).map_err(|retry_after| {
-            if let Some(bucket) = &self.policy.bucket {
-                bucket.give_back(taken, now);
-            }
+            self.policy.limiter.give_back(taken, now);
             self.circuit_open(retry_after)
         })
     }
@@ -300,6 +292,14 @@ impl<'p> Call<'p> {
 
     // ---- after an attempt
 
+    /// Corrects what the attempt that has just returned took to what it has used.
+    #[inline]
+    pub fn used(&self, tokens: u32) {
+        if tokens != self.cost {
+            self.policy.limiter.settle(self.since, self.cost, tokens);
+        }
+    }
+
     /// Tells the guard that an attempt worked, if that is what it says: the good path. Otherwise nothing has happened, and
     /// [`settle`](Call::settle) decides.
     #[inline]
@@ -308,6 +308,7 @@ impl<'p> Call<'p> {
             return false;
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
+        self.policy.limiter.release();
         self.policy.counters.success();
         if let (Some(breaker), Some(pass)) = (&self.policy.breaker, running.pass()) {
             if !breaker.is_well() {
@@ -378,8 +379,11 @@ impl<'p> Call<'p> {
                 count(&counters.permanent);
                 Sign::Answered
             }
-            Verdict::Throttled { .. } => {
+            Verdict::Throttled { retry_after } => {
                 count(&counters.throttled);
+                if let Some(wait) = retry_after {
+                    self.pause(wait, now);
+                }
                 Sign::None
             }
             Verdict::Failure | Verdict::Transient { .. } => {
@@ -390,11 +394,19 @@ impl<'p> Call<'p> {
         self.end_attempt(sign, now);
     }
 
+    /// The server wants fewer requests: every call under this policy waits as long as it says.
+    fn pause(&self, wait: Duration, now: u64) {
+        let wait = clock::nanos(wait).min(LONGEST_PAUSE);
+        telemetry::paused(self.policy.policy_name(), Duration::from_nanos(wait));
+        self.policy.limiter.pause(now.saturating_add(wait));
+    }
+
     fn end_attempt(&mut self, sign: Sign, now: u64) {
         if self.attempts > 1 {
             count(&self.policy.counters.retries);
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
+        self.policy.limiter.release();
         if let (Some(breaker), Some(pass)) = (&self.policy.breaker, running.pass()) {
             let change = breaker.settle(pass, sign, now);
             self.changed(change);
@@ -431,14 +443,14 @@ impl<'p> Call<'p> {
     // ---- rejections
 
     #[cold]
-    fn refused(&self, refused: Refused) -> Rejected {
+    fn refused(&self, refusal: Refusal) -> Rejected {
         let policy = self.policy.policy_name().clone();
-        let (counter, rejected) = match refused {
-            Refused::NotYet { retry_after } => {
-                (&self.policy.counters.rate_limited, Rejected::RateLimited { policy, retry_after })
-            }
-            Refused::Never { cost, burst } => {
-                (&self.policy.counters.rejected_otherwise, Rejected::CostTooHigh { policy, cost, burst })
+        let counters = &self.policy.counters;
+        let (counter, rejected) = match refusal {
+            Refusal::NotYet { retry_after } => (&counters.rate_limited, Rejected::RateLimited { policy, retry_after }),
+            Refusal::Full => (&counters.saturated, Rejected::Saturated { policy }),
+            Refusal::Never { cost, most } => {
+                (&counters.rejected_otherwise, Rejected::CostTooHigh { policy, cost, burst: most })
             }
         };
         count(counter);

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use guard_spec::{Jitter, Rate, Statuses};
+use guard_spec::{Jitter, Quota, Rate, Statuses};
 
 #[diagnostic::on_unimplemented(
     message = "expected a `Rate`, found `{Self}`",
@@ -23,6 +23,25 @@ impl IsRate for Rate {
 
 #[inline]
 pub const fn rate<T: IsRate<Value = T>>(value: T) -> <T as IsRate>::Value {
+    value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `Quota`, found `{Self}`",
+    label = "not a `Quota`",
+    note = "write a text such as `\"5000/h\"`, or a constant such as `const QUOTA: Quota = Quota::per_hour(5000)`"
+)]
+pub trait IsQuota {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsQuota for Quota {
+    type Value = Quota;
+}
+
+#[inline]
+pub const fn quota<T: IsQuota<Value = T>>(value: T) -> <T as IsQuota>::Value {
     value
 }
 

@@ -3,7 +3,7 @@
 //! As in the module `judge`: two traits with one method name, of which the compiler takes the one that needs fewer
 //! references.
 
-use std::future::{Future, Ready, ready};
+use std::future::{Future, Pending};
 
 /// How to come from what a fallback returned to a future.
 pub trait IsFuture {
@@ -29,14 +29,21 @@ impl<T> IsPlain for &T {
     }
 }
 
+/// What a fallback returned: the value, or a future of it.
+#[derive(Debug)]
+pub enum Split<T, F> {
+    Now(T),
+    Later(F),
+}
+
 /// The fallback is an `async fn`.
 #[derive(Clone, Copy, Debug)]
 pub struct Async;
 
 impl Async {
     #[inline]
-    pub fn resolve<F: Future>(self, future: F) -> F {
-        future
+    pub fn split<F: Future>(self, future: F) -> Split<F::Output, F> {
+        Split::Later(future)
     }
 }
 
@@ -45,9 +52,10 @@ impl Async {
 pub struct Plain;
 
 impl Plain {
+    /// (The future is never made; it is `Send` whatever the value is.)
     #[inline]
-    pub fn resolve<T>(self, value: T) -> Ready<T> {
-        ready(value)
+    pub fn split<T>(self, value: T) -> Split<T, Pending<T>> {
+        Split::Now(value)
     }
 }
 

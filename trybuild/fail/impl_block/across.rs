@@ -31,4 +31,12 @@ impl Client {
     }
 }
 
+#[guarded(retries = 1)]
+impl Client {
+    #[guarded(cost = 6)]
+    async fn no_limit(&self) -> Answer {
+        Ok(1)
+    }
+}
+
 fn main() {}

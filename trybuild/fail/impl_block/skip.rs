@@ -16,12 +16,12 @@ impl Client {
     }
 
     #[guarded(skip = true)]
-    async fn value(&self) -> Answer {
+    async fn value(&self) -> Result<u32, io::Error> {
         Ok(1)
     }
 
     #[guarded(skipp)]
-    async fn misspelled(&self) -> Answer {
+    async fn misspelled(&self) -> Result<u32, io::Error> {
         Ok(1)
     }
 }

@@ -36,4 +36,13 @@ async fn fallback_in_parentheses(id: u32) -> Answer {
     Ok(id)
 }
 
+struct Client;
+
+impl Client {
+    #[guarded(retries = 3, fallback = self.cached)]
+    async fn fallback_of_self(&self) -> Answer {
+        Ok(1)
+    }
+}
+
 fn main() {}

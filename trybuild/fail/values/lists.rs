@@ -6,11 +6,6 @@ use apiguard::{Error, guarded};
 
 type Answer = Result<u32, Error<io::Error>>;
 
-#[guarded(rate = ["10/s"])]
-async fn rate() -> Answer {
-    Ok(1)
-}
-
 #[guarded(retries = (3, 4))]
 async fn retries() -> Answer {
     Ok(1)

@@ -6,6 +6,8 @@
 
 use std::task::Waker;
 
+use super::{Grant, Taken};
+
 const NONE: u32 = u32::MAX;
 /// An unused slab with more room than this is let go.
 const KEPT: usize = 256;
@@ -32,7 +34,7 @@ pub(super) struct Line {
 struct Node {
     before: u32,
     next: u32,
-    cost: u64,
+    cost: u32,
     /// `joined` after this one: its difference to the first one's says what lies between, if nobody there has left.
     mark: u64,
     /// When the owner's timer fires.
@@ -45,8 +47,7 @@ struct Node {
 enum State {
     Free,
     Waiting,
-    /// With the word's `full_at` after the grant.
-    Granted(u64),
+    Granted(Grant),
 }
 
 impl Line {
@@ -71,13 +72,13 @@ impl Line {
     /// comes to be the first is told its true turn.
     pub(super) fn promised_until(&self, place: Place) -> u64 {
         let (Some(first), node) = (self.nodes.get(self.first as usize), self.node(place)) else { return 0 };
-        node.mark.wrapping_sub(first.mark).wrapping_add(first.cost).min(self.promised)
+        node.mark.wrapping_sub(first.mark).wrapping_add(u64::from(first.cost)).min(self.promised)
     }
 
     /// Joins at the end.
-    pub(super) fn join(&mut self, cost: u64, timer: u64) -> Place {
-        self.joined = self.joined.wrapping_add(cost);
-        self.promised = self.promised.saturating_add(cost);
+    pub(super) fn join(&mut self, cost: u32, timer: u64) -> Place {
+        self.joined = self.joined.wrapping_add(u64::from(cost));
+        self.promised = self.promised.saturating_add(u64::from(cost));
         let node =
             Node { before: self.last, next: NONE, cost, mark: self.joined, timer, waker: None, state: State::Waiting };
         let index = if self.free == NONE {
@@ -105,19 +106,19 @@ impl Line {
     }
 
     /// What the first one waits for.
-    pub(super) fn first_cost(&self) -> Option<u64> {
+    pub(super) fn first_cost(&self) -> Option<u32> {
         self.nodes.get(self.first as usize).map(|node| node.cost)
     }
 
     /// Grants to the first one and returns its waker.
-    pub(super) fn grant_first(&mut self, full_at: u64) -> Option<Waker> {
+    pub(super) fn grant_first(&mut self, grant: Grant) -> Option<Waker> {
         let first = self.first;
         if first == NONE {
             return None;
         }
         self.unlink(first);
         let node = &mut self.nodes[first as usize];
-        node.state = State::Granted(full_at);
+        node.state = State::Granted(grant);
         node.waker.take()
     }
 
@@ -138,13 +139,13 @@ impl Line {
         self.nodes[place.0 as usize].waker.take()
     }
 
-    /// Ends a place that was granted: `full_at` after the grant, and its cost.
-    pub(super) fn take_granted(&mut self, place: Place) -> Option<(u64, u64)> {
+    /// Ends a place that was granted.
+    pub(super) fn take_granted(&mut self, place: Place) -> Option<Taken> {
         let node = self.node(place);
-        let State::Granted(full_at) = node.state else { return None };
+        let State::Granted(grant) = node.state else { return None };
         let cost = node.cost;
         self.release(place.0);
-        Some((full_at, cost))
+        Some(Taken { cost, grant })
     }
 
     /// Ends a place that still waits.
@@ -168,7 +169,7 @@ impl Line {
             next => self.nodes[next as usize].before = before,
         }
         self.len -= 1;
-        self.promised -= cost;
+        self.promised -= u64::from(cost);
     }
 
     fn release(&mut self, index: u32) {
@@ -186,10 +187,15 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RATES;
     use super::*;
 
+    fn grant(at: u64) -> Grant {
+        Grant { at, first: at, rest: [0; RATES] }
+    }
+
     /// The line from its first to its last, walked in both directions.
-    fn order(line: &Line) -> Vec<u64> {
+    fn order(line: &Line) -> Vec<u32> {
         let walk = |mut index: u32, step: fn(&Node) -> u32| {
             let mut found = Vec::new();
             while index != NONE {
@@ -205,7 +211,7 @@ mod tests {
         backward.reverse();
         assert_eq!(forward, backward);
         assert_eq!(forward.len(), line.len());
-        assert_eq!(forward.iter().sum::<u64>(), line.promised());
+        assert_eq!(forward.iter().map(|cost| u64::from(*cost)).sum::<u64>(), line.promised());
         forward
     }
 
@@ -221,10 +227,11 @@ mod tests {
         line.join(6, 0);
         assert_eq!(order(&line), [2, 4, 6]);
         assert_eq!(line.first_cost(), Some(2));
-        assert!(line.grant_first(7).is_none(), "nobody has polled yet");
+        assert!(line.grant_first(grant(7)).is_none(), "nobody has polled yet");
         assert_eq!(order(&line), [4, 6]);
-        assert_eq!(line.take_granted(places[1]), Some((7, 2)));
-        assert_eq!(line.take_granted(places[3]), None);
+        let taken = line.take_granted(places[1]).unwrap();
+        assert_eq!((taken.cost, taken.grant), (2, grant(7)));
+        assert!(line.take_granted(places[3]).is_none());
     }
 
     #[test]
@@ -232,7 +239,7 @@ mod tests {
         let mut line = Line::new();
         for round in 0..1_000 {
             let places: Vec<Place> = (0..4).map(|_| line.join(1, 0)).collect();
-            line.grant_first(round);
+            line.grant_first(grant(round));
             line.take_granted(places[0]).unwrap();
             places[1..].iter().for_each(|place| line.leave(*place));
             assert!(line.is_empty());
@@ -244,7 +251,7 @@ mod tests {
     fn a_crowd_leaves_no_memory_behind() {
         let mut line = Line::new();
         let places: Vec<Place> = (0..10_000).map(|_| line.join(1, 0)).collect();
-        line.grant_first(1);
+        line.grant_first(grant(1));
         places[1..].iter().for_each(|place| line.leave(*place));
         assert!(line.is_empty() && line.nodes.capacity() >= 10_000, "one grant is not taken yet");
         line.take_granted(places[0]).unwrap();
@@ -259,7 +266,7 @@ mod tests {
         let places: Vec<Place> = (1..=4).map(|cost| line.join(cost, 0)).collect();
         assert_eq!(line.promised_until(places[0]), 1);
         assert_eq!(line.promised_until(places[3]), 10);
-        line.grant_first(0);
+        line.grant_first(grant(0));
         assert_eq!(line.promised_until(places[3]), 9);
     }
 }

@@ -55,6 +55,12 @@ impl Scale {
         (n as u64) << self.shift
     }
 
+    /// What any number of tokens takes; too many saturate.
+    pub(super) const fn costs(self, n: u64) -> u64 {
+        let most = LATEST >> self.shift;
+        if n > most { LATEST } else { n << self.shift }
+    }
+
     /// The whole tokens in these units.
     pub(super) const fn tokens(self, units: u64) -> u64 {
         units >> self.shift

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use super::line::Place;
 use super::scale::LATENESS;
-use super::{Refused, Taken, TokenBucket, wake};
+use super::{Limiter, Refusal, Taken, wake};
 use crate::clock::{self, Timer};
 
 /// A place in the line. Dropped early, it gives up the place, or the tokens if they had been granted.
 pub(crate) struct Turn<'a> {
-    pub(super) bucket: &'a TokenBucket,
+    pub(super) limiter: &'a Limiter,
     /// `None` once the turn has come or the place was given up.
     pub(super) place: Option<Place>,
     pub(super) due: u64,
@@ -30,39 +30,41 @@ impl Turn<'_> {
     }
 
     /// One look at the line: the tokens, a refusal, or when to look again.
-    fn look(&mut self, waker: &Waker) -> Poll<Result<Taken, Refused>> {
+    fn look(&mut self, waker: &Waker) -> Poll<Result<Taken, Refusal>> {
         let Some(place) = self.place else {
             return Poll::Pending; // polled again after it was ready
         };
-        let bucket = self.bucket;
+        let limiter = self.limiter;
         let waker = waker.clone();
+        let mut inner = limiter.lock();
         let now = clock::now();
-        let units = bucket.scale.units(now);
-        let mut line = bucket.lock();
-        bucket.word.close();
         // Taken out, so that a grant to itself does not wake it.
-        let old = line.take_waker(place);
-        let mut woken = bucket.grant(&mut line, units);
-        let result = if let Some((full_at, cost)) = line.take_granted(place) {
+        let old = inner.line.take_waker(place);
+        let mut woken = limiter.grant(&mut inner, now);
+        let result = if let Some(taken) = inner.line.take_granted(place) {
             self.place = None;
-            Poll::Ready(Ok(Taken { full_at, cost }))
+            Poll::Ready(Ok(taken))
         } else {
-            let promised = line.promised_until(place);
-            self.due = bucket.scale.nanos(bucket.word.turn(units, promised, bucket.capacity()));
+            let promised = inner.line.promised_until(place);
+            self.due = limiter.turn(&mut inner, now, promised);
             // Of the first the turn is known; for the others it may be overestimated, and only the clock decides.
             let last = self.latest.saturating_add(LATENESS);
-            if now > last || line.is_first(place) && self.due > last {
-                line.leave(place);
+            if now > last || inner.line.is_first(place) && self.due > last {
+                inner.line.leave(place);
                 self.place = None;
-                woken.extend(bucket.grant(&mut line, units));
-                Poll::Ready(Err(Refused::NotYet { retry_after: self.remaining(now) }))
+                woken.extend(limiter.grant(&mut inner, now));
+                // When time is no obstacle, what is in flight is.
+                let retry_after = self.remaining(now);
+                Poll::Ready(Err(if self.due > now { Refusal::NotYet { retry_after } } else { Refusal::Full }))
             } else {
-                self.look_at = self.due.min(last.saturating_add(1));
-                line.wait(place, waker, self.look_at);
+                // When it waits for the end of an attempt it is woken: by no timer but that of its patience.
+                let due = if self.due > now { self.due } else { u64::MAX };
+                self.look_at = due.min(last.saturating_add(1));
+                inner.line.wait(place, waker, self.look_at);
                 Poll::Pending
             }
         };
-        bucket.reopen(line);
+        limiter.unlock(inner, now);
         drop(old);
         wake(woken);
         result
@@ -70,7 +72,7 @@ impl Turn<'_> {
 }
 
 impl Future for Turn<'_> {
-    type Output = Result<Taken, Refused>;
+    type Output = Result<Taken, Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
@@ -101,18 +103,17 @@ impl Future for Turn<'_> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let bucket = self.bucket;
-        let now = bucket.scale.units(clock::now());
-        let mut line = bucket.lock();
-        bucket.word.close();
-        let old = line.take_waker(place);
-        let woken = if let Some((full_at, cost)) = line.take_granted(place) {
-            bucket.give_back_locked(&mut line, Taken { full_at, cost }, now)
+        let limiter = self.limiter;
+        let now = clock::now();
+        let mut inner = limiter.lock();
+        let old = inner.line.take_waker(place);
+        let woken = if let Some(taken) = inner.line.take_granted(place) {
+            limiter.take_back(&mut inner, taken, now)
         } else {
-            line.leave(place);
-            bucket.grant(&mut line, now)
+            inner.line.leave(place);
+            limiter.grant(&mut inner, now)
         };
-        bucket.reopen(line);
+        limiter.unlock(inner, now);
         drop(old);
         wake(woken);
     }

@@ -9,6 +9,8 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
+use guard_spec::Rate;
+
 use super::*;
 
 fn ms(count: u64) -> Duration {

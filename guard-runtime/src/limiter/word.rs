@@ -42,6 +42,11 @@ impl Word {
         Word { state: AtomicU64::new(0), credit: AtomicU64::new(0) }
     }
 
+    /// A full bucket whose fast path is closed.
+    pub(super) const fn closed() -> Word {
+        Word { state: AtomicU64::new(CLOSED), credit: AtomicU64::new(0) }
+    }
+
     /// Takes `cost` if it is there and the fast path is open; returns `full_at` after it.
     #[inline]
     pub(super) fn take(&self, now: u64, cost: u64, capacity: u64) -> Option<u64> {
@@ -121,6 +126,16 @@ impl Word {
         self.credit.store(now.saturating_sub(base), Relaxed);
         self.set(base + cost);
         base + cost
+    }
+
+    /// Moves `full_at` to an instant, unless it is later already.
+    pub(super) fn at_least(&self, full_at: u64) {
+        self.set(self.full_at().max(full_at.min(u64::MAX >> 2)));
+    }
+
+    /// Moves `full_at` to an instant, unless it is earlier already.
+    pub(super) fn at_most(&self, full_at: u64) {
+        self.set(self.full_at().min(full_at));
     }
 
     /// Takes back a grant that left `full_at` behind it: all of it if it was the last one, else `rest`.
