@@ -275,6 +275,19 @@ async fn a_charge_holds_the_others_back_for_an_hour_at_most() {
     assert!((3_590..=3_600).contains(&waited), "{waited}");
 }
 
+#[guarded(rate("1/m", max_wait = "1s"), retries(3, base = "10ms"))]
+async fn rare() -> Answer {
+    Err(std::io::ErrorKind::ConnectionReset.into())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_the_limits_would_refuse_is_not_made_and_the_outcome_is_returned() {
+    let start = Instant::now();
+    let error = rare().await.unwrap_err();
+    assert!(matches!(error, Error::Call { attempts: 1, .. }), "{error:?}");
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_window_works_alone() {
     let window = Window::new(3, Duration::from_secs(1)).unwrap();

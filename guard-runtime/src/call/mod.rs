@@ -12,8 +12,8 @@
 //!                               that wants fewer requests holds back all calls under the policy
 //!     success, permanent, failure -> return it
 //!     transient, throttled        -> if retries are left, the delay ends before the deadline, a server's delay is within
-//!                                    the cap and the breaker will let the retry through: pause holding nothing, again;
-//!                                    otherwise return it
+//!                                    the cap, and breaker and limits will let the retry through: pause holding nothing,
+//!                                    again; otherwise return it
 //! }
 //! ```
 //!
@@ -434,6 +434,12 @@ impl<'p> Call<'p> {
             if breaker.check(until).is_err() {
                 return None;
             }
+        }
+        // A retry that the limits would refuse is not made: its rejection would replace an outcome that says more.
+        let limiter = &self.policy.limiter;
+        let patience = limiter.patience().min(self.deadline.saturating_sub(until) / 2);
+        if limiter.turn_of(self.cost, now) > until.saturating_add(patience) {
+            return None;
         }
         self.delay_ms = u32::try_from(delay / NANOS_PER_MS).unwrap_or(u32::MAX);
         telemetry::retry(self.policy.policy_name(), self.attempts, Duration::from_nanos(delay), verdict, status);

@@ -393,6 +393,18 @@ impl Limiter {
         Some(u32::try_from(free).unwrap_or(u32::MAX))
     }
 
+    /// When somebody who came now would have its turn, as far as time alone decides.
+    pub(crate) fn turn_of(&self, cost: u32, now: u64) -> u64 {
+        if self.is_alone && !self.has_rate && !self.first.word.read().1 {
+            return now;
+        }
+        let mut inner = self.lock();
+        let promised = inner.line.promised().saturating_add(u64::from(cost));
+        let turn = self.turn(&mut inner, now, promised);
+        self.unlock(inner, now);
+        turn.max(now)
+    }
+
     /// How many tasks wait.
     pub(crate) fn waiting(&self) -> usize {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).line.len()

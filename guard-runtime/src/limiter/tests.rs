@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
-use guard_spec::Rate;
+use guard_spec::{Concurrency, Quota, Rate};
 
 use super::*;
 
@@ -240,7 +240,7 @@ mod histories {
 
     struct Waiting<'a> {
         cost: u32,
-        wait: Pin<Box<dyn Future<Output = Result<(), Refused>> + 'a>>,
+        wait: Pin<Box<dyn Future<Output = Result<(), Refusal>> + 'a>>,
     }
 
     /// Polls everybody until nothing more happens; those who are served must be those who came first.
@@ -255,7 +255,7 @@ mod histories {
                         grants.extend(line.pop_front().map(|served| (Instant::now(), served.cost)));
                         still = true;
                     }
-                    Poll::Ready(Err(refused)) => unreachable!("seed {seed}: {refused} after waiting"),
+                    Poll::Ready(Err(refused)) => unreachable!("seed {seed}: {refused:?} after waiting"),
                     Poll::Pending => index += 1,
                 }
             }
@@ -267,7 +267,7 @@ mod histories {
     }
 
     /// Never more than `burst + rate x (t + 2 ms)` in any window.
-    fn check_windows(grants: &[(Instant, u32)], rate: &Rate, seed: u64) {
+    fn check_rate(grants: &[(Instant, u32)], rate: &Rate, seed: u64) {
         for first in 0..grants.len() {
             let mut taken: u128 = 0;
             for (at, cost) in &grants[first..] {
@@ -281,54 +281,123 @@ mod histories {
         }
     }
 
+    /// Never more than N in any half-open window.
+    fn check_quota(grants: &[(Instant, u32)], quota: &Quota, seed: u64) {
+        for (first, (start, _)) in grants.iter().enumerate() {
+            let inside = grants[first..].iter().take_while(|(at, _)| *at < *start + quota.window());
+            let taken: u64 = inside.map(|(_, cost)| u64::from(*cost)).sum();
+            assert!(taken <= u64::from(quota.count()), "seed {seed}: {taken} in a window of {quota}");
+        }
+    }
+
+    /// One rate alone, or several limits of all kinds.
+    fn settings(dice: &mut Dice) -> Settings {
+        let wait = Duration::from_secs(36_000);
+        let rate = |dice: &mut Dice| {
+            let burst = 1 + dice.below(5) as u32;
+            Rate::new(1 + dice.below(20) as u32, ms(10 + dice.below(500))).burst(burst).max_wait(wait)
+        };
+        let mut settings = Settings::new().rate(rate(dice));
+        if dice.below(2) == 0 {
+            return settings;
+        }
+        if dice.below(4) == 0 {
+            settings = Settings::new();
+        }
+        for _ in 0..dice.below(3) {
+            settings = settings.and_rate(rate(dice));
+        }
+        for _ in 0..dice.below(3) {
+            // Above 250 tokens are counted in groups.
+            let count = if dice.below(3) == 0 { 251 + dice.below(1_000) } else { 1 + dice.below(20) } as u32;
+            settings = settings.and_quota(Quota::new(count, ms(1 + dice.below(3_000))).max_wait(wait));
+        }
+        if dice.below(2) == 0 {
+            settings = settings.concurrency(Concurrency::new(1 + dice.below(4) as u32).max_wait(wait));
+        }
+        settings
+    }
+
     async fn history(seed: u64) {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-        let burst = 1 + dice.below(5) as u32;
-        let rate = Rate::new(1 + dice.below(20) as u32, ms(10 + dice.below(500)))
-            .burst(burst)
-            .max_wait(Duration::from_secs(3_600));
-        let bucket = TokenBucket::with_rate(rate).unwrap();
+        let settings = settings(&mut dice);
+        let limiter = Limiter::unchecked(&settings);
+        let largest = settings.most_tokens().min(5);
+        let limit = settings.concurrency_limit().map_or(usize::MAX, |limit| limit.limit() as usize);
         let mut line = VecDeque::new();
         let mut grants = Vec::new();
-        for _ in 0..120 {
-            let cost = 1 + dice.below(u64::from(burst)) as u32;
-            match dice.below(10) {
+        // Attempts that have ended.
+        let mut ended = 0;
+        let mut paused_until = Instant::now();
+        for _ in 0..100 {
+            let cost = 1 + dice.below(u64::from(largest)) as u32;
+            let before = grants.len();
+            match dice.below(11) {
                 0..=1 => {
                     let nobody_waits = line.is_empty();
-                    if bucket.try_acquire(cost).is_ok() {
+                    if limiter.try_acquire(cost).is_ok() {
                         assert!(nobody_waits, "seed {seed}: a newcomer overtook the line");
                         grants.push((Instant::now(), cost));
                     }
                 }
-                2..=4 => line.push_back(Waiting { cost, wait: Box::pin(bucket.acquire(cost)) }),
+                2..=4 => line.push_back(Waiting { cost, wait: Box::pin(limiter.acquire(cost)) }),
                 5 if !line.is_empty() => {
                     tokio::time::advance(ms(dice.below(100))).await;
                     // Somebody else's look grants to those whose turn has come; one of them leaves before it has seen it.
-                    if bucket.try_acquire(cost).is_ok() {
+                    if limiter.try_acquire(cost).is_ok() {
                         grants.push((Instant::now(), cost));
                     }
                     let gone = dice.below(line.len() as u64) as usize;
                     line.remove(gone);
                 }
                 6 => tokio::time::advance(ms(dice.below(1_000))).await,
+                7 if ended < grants.len() => {
+                    ended += 1;
+                    limiter.release();
+                }
+                8 if dice.below(10) == 0 => {
+                    let pause = ms(dice.below(2_000));
+                    limiter.pause(clock::now() + pause.as_nanos() as u64);
+                    paused_until = paused_until.max(Instant::now() + pause);
+                }
                 _ => tokio::time::advance(Duration::from_micros(dice.below(20_000))).await,
             }
             serve(&mut line, &mut grants, seed);
+            assert!(grants.len() - ended <= limit, "seed {seed}: {} in flight of {limit}", grants.len() - ended);
+            let early = grants[before..].iter().find(|(at, _)| *at < paused_until);
+            assert!(early.is_none(), "seed {seed}: granted in a pause");
         }
-        check_windows(&grants, &rate, seed);
-        // Nothing is lost: everybody is served in the time that their tokens take, and a pause fills the bucket.
+        settings.rates().for_each(|rate| check_rate(&grants, rate, seed));
+        settings.quotas().for_each(|quota| check_quota(&grants, quota, seed));
+        // Nothing is lost: everybody is served in the time that the slowest limit takes, and a pause fills it.
         let owed: u32 = line.iter().map(|waiting| waiting.cost).sum();
-        let end = Instant::now() + rate.period() * (owed + burst) / rate.count() + ms(5);
+        let regain = |tokens: u32| {
+            let rates = settings.rates().map(|rate| rate.period() * (tokens + rate.capacity()) / rate.count());
+            let quotas = settings.quotas().map(|quota| quota.window() * (2 + 2 * tokens / quota.count()));
+            rates.sum::<Duration>() + quotas.sum::<Duration>() + ms(5 + u64::from(tokens))
+        };
+        let end = Instant::now().max(paused_until) + regain(owed);
         while Instant::now() < end && !line.is_empty() {
-            tokio::time::advance(ms(1)).await;
-            // Of those who wait, only the first can be served.
-            while line.front_mut().is_some_and(|first| futures_poll_dyn(first.wait.as_mut()).is_ready()) {
-                line.pop_front();
+            while ended < grants.len() {
+                ended += 1;
+                limiter.release();
             }
+            tokio::time::advance(ms(1)).await;
+            serve_first(&mut line, &mut grants);
         }
-        assert!(line.is_empty(), "seed {seed}: {} not served of {rate}", line.len());
-        tokio::time::advance(rate.period() * burst / rate.count() + ms(1)).await;
-        assert_eq!((bucket.available(), bucket.waiting()), (burst, 0), "seed {seed}");
+        assert!(line.is_empty(), "seed {seed}: {} not served of {settings}", line.len());
+        (ended..grants.len()).for_each(|_| limiter.release());
+        tokio::time::advance(regain(0) + (paused_until - Instant::now())).await;
+        let full = (settings.most_tokens() < u32::MAX).then(|| settings.most_tokens());
+        let in_flight = settings.concurrency_limit().map(|_| 0);
+        assert_eq!((limiter.available(), limiter.waiting(), limiter.in_flight()), (full, 0, in_flight), "seed {seed}");
+    }
+
+    /// Of those who wait, only the first can be served.
+    fn serve_first(line: &mut VecDeque<Waiting<'_>>, grants: &mut Vec<(Instant, u32)>) {
+        while line.front_mut().is_some_and(|first| futures_poll_dyn(first.wait.as_mut()).is_ready()) {
+            grants.extend(line.pop_front().map(|served| (Instant::now(), served.cost)));
+        }
     }
 
     /// `APIGUARD_HISTORIES=100000` for a longer run.
