@@ -1,5 +1,7 @@
 //! A guarded call against a real server: what the server is sent, and when.
 
+#![allow(clippy::unwrap_used)] // the helpers of a test are a test
+
 mod support;
 
 use std::time::Duration;

@@ -53,7 +53,7 @@ use proc_macro::TokenStream;
 /// | `attempt_timeout` | `"2s"` | bounds one attempt | none |
 /// | `cost` | an expression over the arguments, of type `u32` | the tokens of rates and quotas that each attempt takes; evaluated once per call. One above the burst or the quota is rejected with `Rejected::CostTooHigh` | 1 |
 /// | `settle` | a path, a closure | `fn(&Output) -> u32`, `Output` being what the body returns: the tokens that the attempt has used. What it took and did not use is given back, what it used beyond is charged, for an hour's worth of the rate at most | what it took |
-/// | `key` | an expression over the arguments, of a type that is `Hash` | what calls are told apart by; evaluated once per call. All keys share one state as yet | one state |
+/// | `key` | an expression over the arguments, of a type that is `Hash` | limits and a breaker of their own for the calls of each key; evaluated once per call. Idle keys are dropped; see `Keyed` | one state for all |
 /// | `classify` | a path, a closure | `fn(&Output) -> Verdict`, `Output` being what the body returns: what an outcome means | by its type, see `Verdict` |
 /// | `fallback` | a path | a function, async or not, of the same arguments and the error, with the same return type: called when the call would return `Err`, be that an outcome or a rejection; it is not bound by the timeouts, and with it the arguments stay until it is needed | none |
 /// | `clone` | `clone(order)` | arguments to clone for each attempt where the body's tokens do not show that it gives them away | by use |

@@ -8,6 +8,7 @@ mod breaker;
 mod call;
 mod clock;
 mod counters;
+mod keyed;
 mod limiter;
 mod name;
 mod output;
@@ -34,6 +35,7 @@ pub use breaker::{BreakerState, CircuitBreaker, CircuitOpen, Permit};
 pub use guard_spec::{
     Breaker, Concurrency, InvalidSettings, Jitter, Problem, Problems, Quota, Rate, Ratio, Retry, Settings, Statuses,
 };
+pub use keyed::{Idle, Keyed};
 pub use limiter::{Refused, TokenBucket, Window};
 pub use name::PolicyName;
 pub use output::Guarded;

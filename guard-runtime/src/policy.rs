@@ -1,15 +1,17 @@
 //! A policy: a name, settings, and the state that they govern. Plain atomics, made in a `static`, shared by path.
 
 use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use guard_spec::{Breaker, Concurrency, InvalidSettings, Quota, Rate, Retry, Settings};
 
 use crate::breaker::{BreakerState, CircuitBreaker};
-use crate::call::Call;
+use crate::call::{Call, Part};
 use crate::counters::Counters;
-use crate::limiter::Limiter;
+use crate::keyed::{Keyed, State};
 use crate::verdict::{self, Judged};
 use crate::{Error, PolicyName, telemetry};
 
@@ -30,8 +32,10 @@ use crate::{Error, PolicyName, telemetry};
 /// (`policy!` does the same and lists it in the registry.)
 pub struct Policy {
     name: PolicyName,
-    pub(crate) limiter: Limiter,
-    pub(crate) breaker: Option<CircuitBreaker>,
+    settings: Settings,
+    pub(crate) state: State,
+    /// A state for each key of the calls that have one.
+    pub(crate) keys: Keyed<u64, State>,
     pub(crate) counters: Counters,
 }
 
@@ -63,11 +67,9 @@ impl Policy {
     const fn unchecked(name: PolicyName, settings: &Settings) -> Policy {
         Policy {
             name,
-            limiter: Limiter::unchecked(settings),
-            breaker: match settings.circuit_breaker() {
-                Some(breaker) => Some(CircuitBreaker::unchecked(*breaker)),
-                None => None,
-            },
+            settings: *settings,
+            state: State::unchecked(settings),
+            keys: Keyed::new(),
             counters: Counters::new(),
         }
     }
@@ -83,7 +85,7 @@ impl Policy {
 
     /// Its settings.
     pub const fn settings(&self) -> &Settings {
-        self.limiter.settings()
+        &self.settings
     }
 
     /// Calls an async closure under this policy: limits, breaker, retries and timeouts as with the attribute.
@@ -119,7 +121,28 @@ impl Policy {
             Ok(_) => Judged::SUCCESS,
             Err(error) => verdict::judge_chain(error),
         };
-        self.run(attempt, judge).await
+        self.run(Call::new(self, None), attempt, judge).await
+    }
+
+    /// Calls an async closure under the limits and the breaker that this policy has for a key: each key has its own, and one
+    /// that is idle costs nothing. (As `key = …` in the attribute; [`Keyed`](crate::Keyed) says more.)
+    ///
+    /// # Errors
+    /// As [`call`](Policy::call).
+    ///
+    /// # Cancel safety
+    /// As [`call`](Policy::call).
+    pub async fn call_keyed<Q, T, E, F>(&self, key: &Q, attempt: F) -> Result<T, Error<E>>
+    where
+        Q: Hash + ?Sized,
+        F: AsyncFnMut() -> Result<T, E>,
+        E: std::error::Error + 'static,
+    {
+        let judge = |outcome: &Result<T, E>| match outcome {
+            Ok(_) => Judged::SUCCESS,
+            Err(error) => verdict::judge_chain(error),
+        };
+        self.run(Call::keyed(self, None, key), attempt, judge).await
     }
 
     /// Calls an async closure under this policy and judges its outcomes by a function.
@@ -134,15 +157,15 @@ impl Policy {
         F: AsyncFnMut() -> Result<T, E>,
         C: Fn(&Result<T, E>) -> crate::Verdict,
     {
-        self.run(attempt, |outcome| Judged::by(classify(outcome))).await
+        self.run(Call::new(self, None), attempt, |outcome| Judged::by(classify(outcome))).await
     }
 
-    async fn run<T, E, F, J>(&self, mut attempt: F, judge: J) -> Result<T, Error<E>>
+    async fn run<'p, S, T, E, F, J>(&'p self, mut call: Call<'p, S>, mut attempt: F, judge: J) -> Result<T, Error<E>>
     where
+        S: Part<'p>,
         F: AsyncFnMut() -> Result<T, E>,
         J: Fn(&Result<T, E>) -> Judged,
     {
-        let mut call = Call::new(self, None);
         loop {
             call.admitted().await.map_err(Error::Rejected)?;
             let pause = match call.maybe_timed(attempt()).await {
@@ -174,18 +197,41 @@ impl Policy {
     /// Closes the breaker and forgets what it has counted, and ends a pause that a server asked for. Tokens are not given
     /// back: the server has seen those attempts.
     pub fn reset(&self) {
-        self.limiter.resume();
+        self.each_state(|state| state.limiter.resume());
         self.force(BreakerState::Closed);
     }
 
     fn force(&self, state: BreakerState) {
-        if let Some(change) = self.breaker.as_ref().and_then(|breaker| breaker.force(state)) {
-            telemetry::changed(&self.name, change);
-        }
+        self.each_state(|each| {
+            if let Some(change) = each.breaker.as_ref().and_then(|breaker| breaker.force(state)) {
+                telemetry::changed(&self.name, change);
+            }
+        });
+    }
+
+    fn each_state(&self, change: impl Fn(&State)) {
+        change(&self.state);
+        self.keys.values().iter().for_each(|state| change(state));
+    }
+
+    /// The state of a key, by its hash.
+    pub(crate) fn state_of<T: Hash + ?Sized>(&self, key: &T) -> Arc<State> {
+        let hash = self.keys.hash_of(key);
+        self.keys.get_or_insert_with(&hash, || {
+            let state = State::unchecked(self.settings());
+            // A key that comes while the policy is forced open or closed is, too.
+            if let (Some(breaker), Some(all)) = (&state.breaker, &self.state.breaker) {
+                if matches!(all.state(), BreakerState::ForcedOpen | BreakerState::ForcedClosed) {
+                    breaker.force(all.state());
+                }
+            }
+            state
+        })
     }
 
     /// What it has done so far and how it stands.
     pub fn snapshot(&self) -> Snapshot {
+        let State { limiter, breaker } = &self.state;
         let counters = &self.counters;
         let read = |counter: &AtomicU64| counter.load(Relaxed);
         // Before the outcomes and rejections that they are a part of, so that `calls` is never too low.
@@ -214,11 +260,12 @@ impl Policy {
             timed_out: read(&counters.timed_out),
             outcomes,
             rejections,
-            tokens: self.limiter.available(),
-            in_flight: self.limiter.in_flight(),
-            waiting: self.limiter.waiting(),
-            breaker: self.breaker.as_ref().map(CircuitBreaker::state),
-            failures_in_a_row: self.breaker.as_ref().map_or(0, CircuitBreaker::failures),
+            tokens: limiter.available(),
+            in_flight: limiter.in_flight(),
+            waiting: limiter.waiting(),
+            breaker: breaker.as_ref().map(CircuitBreaker::state),
+            failures_in_a_row: breaker.as_ref().map_or(0, CircuitBreaker::failures),
+            keys: self.keys.len(),
         }
     }
 }
@@ -327,6 +374,9 @@ pub struct Snapshot {
     pub breaker: Option<BreakerState>,
     /// Failures in a row that the closed breaker has counted.
     pub failures_in_a_row: u32,
+    /// Keys that have a state of their own (`key = …`); tokens, breaker and what else stands above are those of the calls that
+    /// have no key.
+    pub keys: usize,
 }
 
 impl Snapshot {

@@ -147,14 +147,16 @@ impl<O> Used<'_, O> {
     label = "not `Hash`",
     note = "write an expression that tells the keys apart, such as `key = tenant` or `key = (tenant, region)`"
 )]
-pub trait Key {}
+pub trait Key: Hash {}
 
 #[diagnostic::do_not_recommend]
 impl<K: Hash + ?Sized> Key for K {}
 
-/// Does nothing yet: the bound is the point.
+/// The key of a call.
 #[inline]
-pub const fn key<K: Key + ?Sized>(_: &K) {}
+pub const fn key<K: Key + ?Sized>(key: &K) -> &K {
+    key
+}
 
 /// What an attempt takes of a rate: `cost = …`.
 #[diagnostic::on_unimplemented(

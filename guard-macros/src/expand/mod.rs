@@ -223,8 +223,9 @@ fn policy(draft: &Draft, home: Home<'_>, function: &Ident, private: &TokenStream
     let key = draft.key.as_ref().map(|key| {
         let (start, end) = ends(key);
         let key = call_at((start, end), private, &["key"], quote_spanned!(start=> &#key));
-        quote!(#key;)
+        quote!(, #key)
     });
+    let new = if key.is_some() { "keyed" } else { "new" };
     let cost = draft.cost.as_ref().map(|cost| {
         let cost = call_at(ends(cost), private, &["cost"], cost.to_token_stream());
         quote!(.costing(#cost))
@@ -241,11 +242,10 @@ fn policy(draft: &Draft, home: Home<'_>, function: &Ident, private: &TokenStream
             let (start, end) = ends(policy);
             let held = call_at((start, end), private, &["Place", "hold"], quote_spanned!(start=> &#policy));
             let name = Ident::new("__policy", Span::mixed_site().located_at(start));
-            let begun = call_at((start, end), private, &["Call", "new"], quote_spanned!(start=> &#name, #site));
+            let begun = call_at((start, end), private, &["Call", new], quote_spanned!(start=> &#name, #site #key));
             return quote! {
                 #site_static
                 let #name = #held;
-                #key
                 let mut #call = #begun #cost;
             };
         }
@@ -254,10 +254,10 @@ fn policy(draft: &Draft, home: Home<'_>, function: &Ident, private: &TokenStream
             (declared(draft, &quote!(), &quote!(__POLICY), &name, private), quote!(&__POLICY), quote!(#private::None))
         }
     };
+    let new = Ident::new(new, Span::call_site());
     quote! {
         #declared
-        #key
-        let mut #call = #private::Call::new(#policy, #site) #cost;
+        let mut #call = #private::Call::#new(#policy, #site #key) #cost;
     }
 }
 

@@ -24,7 +24,10 @@
 mod waits;
 
 use std::future::Future;
+use std::hash::Hash;
+use std::ops::Deref;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use guard_spec::{Retry, Settings, Statuses};
@@ -33,7 +36,8 @@ pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
 use crate::breaker::{Change, Pass, Sign};
 use crate::clock::{self, NANOS_PER_MS, Timer};
 use crate::counters::count;
-use crate::limiter::{Entry, Refusal, Turn};
+use crate::keyed::State;
+use crate::limiter::{Entry, Limiter, Refusal, Turn};
 use crate::verdict::Judged;
 use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
 
@@ -43,10 +47,77 @@ const ABANDONED: u64 = 5_000 * NANOS_PER_MS;
 /// A server's word holds back the other calls for at most one hour.
 const LONGEST_PAUSE: u64 = 3_600_000 * NANOS_PER_MS;
 
+/// The part of a policy that a call is under: the whole of it, or what it has for a key.
+pub trait Part<'p>: sealed::Sealed + Send + Sync {
+    #[doc(hidden)]
+    type Limiter: Deref<Target = Limiter> + Send + 'p;
+
+    #[doc(hidden)]
+    fn state<'a>(&'a self, policy: &'a Policy) -> &'a State;
+
+    /// The limiter, to be held by a wait.
+    #[doc(hidden)]
+    fn limiter(&self, policy: &'p Policy) -> Self::Limiter;
+}
+
+/// All calls that have no key.
+#[derive(Clone, Copy, Debug)]
+pub struct Whole;
+
+/// The calls of one key.
+#[derive(Debug)]
+pub struct Key(Arc<State>);
+
+impl<'p> Part<'p> for Whole {
+    type Limiter = &'p Limiter;
+
+    #[inline]
+    fn state<'a>(&'a self, policy: &'a Policy) -> &'a State {
+        &policy.state
+    }
+
+    fn limiter(&self, policy: &'p Policy) -> &'p Limiter {
+        &policy.state.limiter
+    }
+}
+
+impl<'p> Part<'p> for Key {
+    type Limiter = KeyLimiter;
+
+    #[inline]
+    fn state<'a>(&'a self, _: &'a Policy) -> &'a State {
+        &self.0
+    }
+
+    fn limiter(&self, _: &'p Policy) -> KeyLimiter {
+        KeyLimiter(Arc::clone(&self.0))
+    }
+}
+
+/// The limiter of a key.
+#[derive(Debug)]
+pub struct KeyLimiter(Arc<State>);
+
+impl Deref for KeyLimiter {
+    type Target = Limiter;
+
+    fn deref(&self) -> &Limiter {
+        &self.0.limiter
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for super::Whole {}
+    impl Sealed for super::Key {}
+}
+
 /// One call under a policy.
 #[derive(Debug)]
-pub struct Call<'p> {
+pub struct Call<'p, S: Part<'p> = Whole> {
     policy: &'p Policy,
+    part: S,
     /// What the call's site sets of retries and timeouts; it goes before what the policy says.
     site: Option<&'static Settings>,
     /// `u64::MAX` without a timeout.
@@ -98,8 +169,24 @@ impl<'p> Call<'p> {
     /// A call that begins now. What `site` sets of retries and timeouts goes before what the policy says.
     #[inline]
     pub fn new(policy: &'p Policy, site: Option<&'static Settings>) -> Call<'p> {
+        Call::under(policy, Whole, site)
+    }
+}
+
+impl<'p> Call<'p, Key> {
+    /// As [`new`](Call::new), under the limits and the breaker of a key.
+    #[inline]
+    pub fn keyed<Q: Hash + ?Sized>(policy: &'p Policy, site: Option<&'static Settings>, key: &Q) -> Call<'p, Key> {
+        Call::under(policy, Key(policy.state_of(key)), site)
+    }
+}
+
+impl<'p, S: Part<'p>> Call<'p, S> {
+    #[inline]
+    fn under(policy: &'p Policy, part: S, site: Option<&'static Settings>) -> Call<'p, S> {
         Call {
             policy,
+            part,
             site,
             deadline: u64::MAX,
             since: 0,
@@ -114,7 +201,7 @@ impl<'p> Call<'p> {
     /// through.
     #[inline]
     #[must_use]
-    pub fn costing(mut self, cost: u32) -> Call<'p> {
+    pub fn costing(mut self, cost: u32) -> Call<'p, S> {
         self.cost = cost;
         self
     }
@@ -135,6 +222,11 @@ impl<'p> Call<'p> {
 
     fn attempt_timeout(&self) -> Option<Duration> {
         self.site.and_then(Settings::single_attempt_timeout).or(self.policy.settings().single_attempt_timeout())
+    }
+
+    #[inline]
+    fn state(&self) -> &State {
+        self.part.state(self.policy)
     }
 
     // ---- before an attempt
@@ -177,15 +269,15 @@ impl<'p> Call<'p> {
     /// The cost is given by those who know it, so that the good path of most calls has it as a constant.
     #[inline]
     fn admit_at(&mut self, now: u64, cost: u32) -> bool {
-        let policy = self.policy;
-        let running = match &policy.breaker {
+        let state = self.state();
+        let running = match &state.breaker {
             None => Running::WITHOUT_BREAKER,
             Some(breaker) => match breaker.pass_if_closed() {
                 Some(Pass(generation)) => Running(generation),
                 None => return false,
             },
         };
-        if policy.limiter.take_now(cost, now).is_none() {
+        if state.limiter.take_now(cost, now).is_none() {
             return false;
         }
         self.since = now;
@@ -198,25 +290,28 @@ impl<'p> Call<'p> {
     #[cold]
     #[inline(never)]
     pub fn admit_slowly(&mut self) -> Admission<'_> {
-        let policy = self.policy;
         let now = clock::now();
         if self.attempts > 0 && now >= self.deadline {
             return Admission::Rejected(self.timed_out(self.timeout()));
         }
-        if let Some(open) = policy.breaker.as_ref().and_then(|breaker| breaker.check(now).err()) {
+        if let Some(open) = self.state().breaker.as_ref().and_then(|breaker| breaker.check(now).err()) {
             return Admission::Rejected(self.circuit_open(open.retry_after));
         }
         // Half of the time that is left is the attempt's: with a turn at the very deadline, an overloaded policy would spend
         // its rate on attempts that are cut off, and hold that against the service.
-        let patience = policy.limiter.patience().min(self.deadline.saturating_sub(now) / 2);
+        let limiter = self.part.limiter(self.policy);
+        let patience = limiter.patience().min(self.deadline.saturating_sub(now) / 2);
         let latest = now.saturating_add(patience);
-        match policy.limiter.enter(self.cost, now, latest) {
+        match limiter.enter(self.policy.settings(), self.cost, now, latest) {
             Err(refusal) => Admission::Rejected(self.refused(refusal)),
-            Ok(Entry::Turn(turn)) => Admission::Waiting(Wait(Box::pin(self.wait(turn, now)))),
+            Ok(Entry::Turn(ticket)) => {
+                let turn = Turn::new(limiter, ticket);
+                Admission::Waiting(Wait(Box::pin(self.wait(turn, now))))
+            }
             Ok(Entry::Taken(taken)) => match self.admit_to_breaker(now) {
                 Ok(()) => Admission::Admitted,
                 Err(retry_after) => {
-                    policy.limiter.give_back(taken, now);
+                    self.state().limiter.give_back(taken, now);
                     Admission::Rejected(self.circuit_open(retry_after))
                 }
             },
@@ -225,7 +320,7 @@ impl<'p> Call<'p> {
 
     /// The last step: the breaker's permit.
     fn admit_to_breaker(&mut self, now: u64) -> Result<(), Duration> {
-        let (pass, change) = match &self.policy.breaker {
+        let (pass, change) = match &self.state().breaker {
             None => (None, None),
             Some(breaker) => {
                 let (pass, change) = breaker.admit(now).map_err(|open| open.retry_after)?;
@@ -240,7 +335,7 @@ impl<'p> Call<'p> {
         Ok(())
     }
 
-    async fn wait(&mut self, turn: Turn<'p>, since: u64) -> Result<(), Rejected> {
+    async fn wait(&mut self, turn: Turn<S::Limiter>, since: u64) -> Result<(), Rejected> {
         count(&self.policy.counters.waits);
         let taken = match turn.await {
             Ok(taken) => taken,
@@ -250,11 +345,11 @@ impl<'p> Call<'p> {
         telemetry::waited(self.policy.policy_name(), Duration::from_nanos(now.saturating_sub(since)));
         if now >= self.deadline {
             // The runtime stood still: the call is over.
-            self.policy.limiter.give_back(taken, now);
+            self.state().limiter.give_back(taken, now);
             return Err(self.timed_out(self.timeout()));
         }
         self.admit_to_breaker(now).map_err(|retry_after| {
-            self.policy.limiter.give_back(taken, now);
+            self.state().limiter.give_back(taken, now);
             self.circuit_open(retry_after)
         })
     }
@@ -296,7 +391,7 @@ impl<'p> Call<'p> {
     #[inline]
     pub fn used(&self, tokens: u32) {
         if tokens != self.cost {
-            self.policy.limiter.settle(self.since, self.cost, tokens);
+            self.state().limiter.settle(self.since, self.cost, tokens);
         }
     }
 
@@ -308,9 +403,9 @@ impl<'p> Call<'p> {
             return false;
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
-        self.policy.limiter.release();
+        self.state().limiter.release();
         self.policy.counters.success();
-        if let (Some(breaker), Some(pass)) = (&self.policy.breaker, running.pass()) {
+        if let (Some(breaker), Some(pass)) = (&self.state().breaker, running.pass()) {
             if !breaker.is_well() {
                 let change = breaker.settle(pass, Sign::Good, clock::now());
                 self.changed(change);
@@ -398,7 +493,7 @@ impl<'p> Call<'p> {
     fn pause(&self, wait: Duration, now: u64) {
         let wait = clock::nanos(wait).min(LONGEST_PAUSE);
         telemetry::paused(self.policy.policy_name(), Duration::from_nanos(wait));
-        self.policy.limiter.pause(now.saturating_add(wait));
+        self.state().limiter.pause(now.saturating_add(wait));
     }
 
     fn end_attempt(&mut self, sign: Sign, now: u64) {
@@ -406,8 +501,8 @@ impl<'p> Call<'p> {
             count(&self.policy.counters.retries);
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
-        self.policy.limiter.release();
-        if let (Some(breaker), Some(pass)) = (&self.policy.breaker, running.pass()) {
+        self.state().limiter.release();
+        if let (Some(breaker), Some(pass)) = (&self.state().breaker, running.pass()) {
             let change = breaker.settle(pass, sign, now);
             self.changed(change);
         }
@@ -430,13 +525,13 @@ impl<'p> Call<'p> {
         if until >= self.deadline {
             return None;
         }
-        if let Some(breaker) = &self.policy.breaker {
+        if let Some(breaker) = &self.state().breaker {
             if breaker.check(until).is_err() {
                 return None;
             }
         }
         // A retry that the limits would refuse is not made: its rejection would replace an outcome that says more.
-        let limiter = &self.policy.limiter;
+        let limiter = &self.state().limiter;
         let patience = limiter.patience().min(self.deadline.saturating_sub(until) / 2);
         if limiter.turn_of(self.cost, now) > until.saturating_add(patience) {
             return None;
@@ -495,7 +590,7 @@ impl<'p> Call<'p> {
     }
 }
 
-impl Drop for Call<'_> {
+impl<'p, S: Part<'p>> Drop for Call<'p, S> {
     #[inline]
     fn drop(&mut self) {
         if self.running != Running::NOTHING {

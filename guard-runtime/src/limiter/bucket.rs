@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use guard_spec::{Problem, Rate, Settings};
 
-use super::{Entry, Limiter, Refusal};
+use super::{Entry, Limiter, Refusal, Turn};
 use crate::clock;
 
 /// A rate limit: a bucket of tokens that refills evenly.
@@ -25,7 +25,7 @@ use crate::clock;
 /// ```
 pub struct TokenBucket {
     limiter: Limiter,
-    burst: u32,
+    settings: Settings,
 }
 
 /// Why tokens were refused.
@@ -76,7 +76,7 @@ impl TokenBucket {
         let settings = Settings::new().rate(rate);
         match settings.problems().first() {
             Some(problem) => Err(problem),
-            None => Ok(TokenBucket { limiter: Limiter::unchecked(&settings), burst: rate.capacity() }),
+            None => Ok(TokenBucket { limiter: Limiter::unchecked(&settings), settings }),
         }
     }
 
@@ -86,7 +86,7 @@ impl TokenBucket {
     /// [`Refused::NotYet`] with the time after which they would be there, [`Refused::Never`] when `n` is above the
     /// capacity. Nothing is taken then.
     pub fn try_acquire(&self, n: u32) -> Result<(), Refused> {
-        self.limiter.try_acquire(n).map_err(Refused::from)
+        self.limiter.try_acquire(&self.settings, n).map_err(Refused::from)
     }
 
     /// Takes `n` tokens, waiting for them in the order of arrival, at most the rate's `max_wait` (default 30 s).
@@ -98,12 +98,16 @@ impl TokenBucket {
     /// # Cancel safety
     /// Dropping the future gives up the place, and the tokens if they had been granted; those behind move up.
     pub async fn acquire(&self, n: u32) -> Result<(), Refused> {
-        self.limiter.acquire(n).await.map_err(Refused::from)
+        self.limiter.acquire(&self.settings, n).await.map_err(Refused::from)
     }
 
     /// How many tokens are there for the taking, those already promised to waiters not counted.
     pub fn available(&self) -> u32 {
-        self.limiter.available().unwrap_or(self.burst)
+        self.limiter.available().unwrap_or(u32::MAX)
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.limiter.is_full()
     }
 
     /// How many tasks wait for tokens.
@@ -115,7 +119,7 @@ impl TokenBucket {
 impl fmt::Debug for TokenBucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenBucket")
-            .field("burst", &self.burst)
+            .field("burst", &self.settings.most_tokens())
             .field("available", &self.available())
             .field("waiting", &self.waiting())
             .finish_non_exhaustive()
@@ -124,21 +128,21 @@ impl fmt::Debug for TokenBucket {
 
 impl Limiter {
     /// Takes tokens that are there, for what has no end.
-    pub(super) fn try_acquire(&self, n: u32) -> Result<(), Refusal> {
+    pub(super) fn try_acquire(&self, settings: &Settings, n: u32) -> Result<(), Refusal> {
         let now = clock::now();
-        match self.enter(n, now, now)? {
+        match self.enter(settings, n, now, now)? {
             Entry::Taken(_) => Ok(()),
             // A turn that has come by `now` is given at once.
-            Entry::Turn(turn) => Err(Refusal::NotYet { retry_after: turn.remaining(now) }),
+            Entry::Turn(ticket) => Err(Refusal::NotYet { retry_after: Turn::new(self, ticket).remaining(now) }),
         }
     }
 
     /// Waits for tokens, for what has no end.
-    pub(super) async fn acquire(&self, n: u32) -> Result<(), Refusal> {
+    pub(super) async fn acquire(&self, settings: &Settings, n: u32) -> Result<(), Refusal> {
         let now = clock::now();
-        match self.enter(n, now, now.saturating_add(self.patience()))? {
+        match self.enter(settings, n, now, now.saturating_add(self.patience()))? {
             Entry::Taken(_) => Ok(()),
-            Entry::Turn(turn) => turn.await.map(|_| ()),
+            Entry::Turn(ticket) => Turn::new(self, ticket).await.map(|_| ()),
         }
     }
 }

@@ -59,6 +59,11 @@ impl Line {
         self.len == 0
     }
 
+    /// Whether nobody waits, and nobody has a grant that was not taken yet.
+    pub(super) fn is_unused(&self) -> bool {
+        self.used == 0
+    }
+
     pub(super) fn len(&self) -> usize {
         self.len
     }

@@ -39,7 +39,7 @@ use guard_spec::Settings;
 pub use self::bucket::{Refused, TokenBucket};
 use self::line::Line;
 use self::more::{Blocked, Meter, More, RATES};
-pub(crate) use self::turn::Turn;
+pub(crate) use self::turn::{Ticket, Turn};
 pub use self::window::Window;
 use self::word::Word;
 use crate::clock;
@@ -50,15 +50,17 @@ const LATE_TIMER: u64 = 500_000;
 const LONGEST_DEBT: u64 = 3_600_000_000_000;
 
 /// All limits of one policy.
-pub(crate) struct Limiter {
-    settings: Settings,
+pub struct Limiter {
     /// The first rate; of no use without one.
     first: Meter,
     has_rate: bool,
     /// Whether there is nothing beside it.
     is_alone: bool,
+    limits_flight: bool,
     /// The most that one attempt can ask for.
     most: u32,
+    /// The longest that a call waits for its turn, in nanoseconds.
+    patience: u64,
     inner: Mutex<Inner>,
 }
 
@@ -108,22 +110,18 @@ impl Limiter {
         let word = if is_alone { Word::new() } else { Word::closed() };
         let first = Meter { word, ..Meter::new(&rate) };
         Limiter {
-            settings: *settings,
             first,
             has_rate: settings.rate_limit().is_some(),
             is_alone,
+            limits_flight: settings.concurrency_limit().is_some(),
             most: settings.most_tokens(),
+            patience: settings.patience(),
             inner: Mutex::new(Inner { line: Line::new(), more: None, paused_until: 0 }),
         }
     }
 
-    pub(crate) const fn settings(&self) -> &Settings {
-        &self.settings
-    }
-
-    /// The longest that a call waits for its turn, in nanoseconds.
     pub(crate) const fn patience(&self) -> u64 {
-        self.settings.patience()
+        self.patience
     }
 
     /// Takes the tokens if nothing stands in the way: the fast path, one compare-exchange.
@@ -142,21 +140,24 @@ impl Limiter {
         Some(Taken { cost: n, grant: Grant { at: now, first, rest: [0; RATES] } })
     }
 
-    /// Takes the tokens, or a place in the line if the turn may come by `latest`.
-    pub(crate) fn enter(&self, n: u32, now: u64, latest: u64) -> Result<Entry<'_>, Refusal> {
+    /// Takes the tokens, or a place in the line if the turn may come by `latest`. The settings are those that it was made for.
+    pub(crate) fn enter(&self, settings: &Settings, n: u32, now: u64, latest: u64) -> Result<Entry, Refusal> {
         if let Some(taken) = self.take_now(n, now) {
             return Ok(Entry::Taken(taken));
         }
-        self.enter_slowly(n, now, latest)
+        self.enter_slowly(settings, n, now, latest)
     }
 
     #[cold]
     #[inline(never)]
-    fn enter_slowly(&self, n: u32, now: u64, latest: u64) -> Result<Entry<'_>, Refusal> {
+    fn enter_slowly(&self, settings: &Settings, n: u32, now: u64, latest: u64) -> Result<Entry, Refusal> {
         if n > self.most {
             return Err(Refusal::Never { cost: n, most: self.most });
         }
         let mut inner = self.lock();
+        if !self.is_alone && inner.more.is_none() {
+            inner.more = Some(Box::new(More::of(settings)));
+        }
         // A quota counts at the instant of admission, which is not before the lock was had.
         let now = if self.is_alone { now } else { clock::now() };
         let woken = self.grant(&mut inner, now);
@@ -173,14 +174,7 @@ impl Limiter {
                 Err(Refusal::Full)
             } else {
                 let place = inner.line.join(n, turn_at);
-                Ok(Entry::Turn(Turn {
-                    limiter: self,
-                    place: Some(place),
-                    due: turn_at,
-                    latest,
-                    look_at: turn_at,
-                    timer: None,
-                }))
+                Ok(Entry::Turn(Ticket { place, due: turn_at, latest }))
             }
         };
         self.unlock(inner, now);
@@ -193,11 +187,8 @@ impl Limiter {
     /// Takes the lock and closes the fast path.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // What is in there is consistent at every point where a panic could start.
-        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         self.first.word.close();
-        if !self.is_alone && inner.more.is_none() {
-            inner.more = Some(Box::new(More::of(&self.settings)));
-        }
         inner
     }
 
@@ -285,7 +276,7 @@ impl Limiter {
     /// An attempt that was let through has ended.
     #[inline]
     pub(crate) fn release(&self) {
-        if self.settings.concurrency_limit().is_some() {
+        if self.limits_flight {
             self.release_slowly();
         }
     }
@@ -379,11 +370,12 @@ impl Limiter {
             let full_at = self.first.word.read().0.max(units);
             self.first.scale.tokens((units + self.first.capacity()).saturating_sub(full_at))
         } else {
-            u64::MAX
+            u64::from(self.most)
         };
         if let Some(more) = &mut inner.more {
             free = free.min(more.free(now));
         }
+        free = free.min(u64::from(self.most));
         if inner.paused_until > now {
             free = 0;
         }
@@ -405,6 +397,19 @@ impl Limiter {
         turn.max(now)
     }
 
+    /// Whether it is as if nothing had ever been taken, and nobody waits.
+    pub(crate) fn is_full(&self) -> bool {
+        let now = clock::now();
+        let mut inner = self.lock();
+        let mut is_full = inner.line.is_unused() && inner.paused_until <= now;
+        is_full &= !self.has_rate || self.first.is_full(now);
+        if let Some(more) = &mut inner.more {
+            is_full &= more.is_full(now);
+        }
+        self.unlock(inner, now);
+        is_full
+    }
+
     /// How many tasks wait.
     pub(crate) fn waiting(&self) -> usize {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).line.len()
@@ -412,9 +417,17 @@ impl Limiter {
 
     /// How many attempts are in flight, where that is limited.
     pub(crate) fn in_flight(&self) -> Option<u32> {
-        self.settings.concurrency_limit()?;
+        if !self.limits_flight {
+            return None;
+        }
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         Some(inner.more.as_ref().map_or(0, |more| more.in_flight()))
+    }
+}
+
+impl std::fmt::Debug for Limiter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Limiter").field("most", &self.most).finish_non_exhaustive()
     }
 }
 
@@ -426,9 +439,9 @@ fn wake(woken: Vec<Waker>) {
 }
 
 /// The way in: tokens at once, or a turn to wait for.
-pub(crate) enum Entry<'a> {
+pub(crate) enum Entry {
     Taken(Taken),
-    Turn(Turn<'a>),
+    Turn(Ticket),
 }
 
 #[cfg(test)]

@@ -77,6 +77,11 @@ impl Meter {
         self.word.undo(full_at, cost, cost.saturating_sub(lost));
     }
 
+    /// Whether it is as if nothing had ever been taken.
+    pub(super) fn is_full(&self, now: u64) -> bool {
+        self.word.read().0 <= self.scale.units(now)
+    }
+
     /// Nothing before an instant, and then one token and what is regained.
     pub(super) fn pause(&self, until: u64) {
         self.word.at_least(self.scale.units(until).saturating_add(self.capacity()).saturating_sub(self.scale.cost(1)));
@@ -191,6 +196,13 @@ impl More {
     pub(super) fn refund(&mut self, at: u64, cost: u32, unused: u32, now: u64) {
         self.rates.iter().for_each(|rate| rate.refund(at, cost, unused, now));
         self.quotas.iter_mut().for_each(|quota| quota.give_back(at, unused));
+    }
+
+    /// Whether it is as if nothing had ever been taken, and nothing is in flight.
+    pub(super) fn is_full(&mut self, now: u64) -> bool {
+        self.in_flight == 0
+            && self.rates.iter().all(|rate| rate.is_full(now))
+            && self.quotas.iter_mut().all(|quota| quota.is_full(now))
     }
 
     /// What could be taken now, by the limits here.

@@ -59,6 +59,12 @@ impl Log {
         u64::from(self.count).saturating_sub(self.used)
     }
 
+    /// Whether nothing was taken in the last window.
+    pub(super) fn is_full(&mut self, now: u64) -> bool {
+        self.expire(now);
+        self.used == 0
+    }
+
     /// When the last of `tokens` can be taken, if they are taken one by one as soon as they can be; now or earlier if all
     /// of them are there.
     pub(super) fn turn(&mut self, now: u64, tokens: u64) -> u64 {

@@ -1,6 +1,7 @@
 //! Waiting for a turn.
 
 use std::future::Future;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -10,20 +11,37 @@ use super::scale::LATENESS;
 use super::{Limiter, Refusal, Taken, wake};
 use crate::clock::{self, Timer};
 
-/// A place in the line. Dropped early, it gives up the place, or the tokens if they had been granted.
-pub(crate) struct Turn<'a> {
-    pub(super) limiter: &'a Limiter,
-    /// `None` once the turn has come or the place was given up.
-    pub(super) place: Option<Place>,
+/// A place in the line, to be made a [`Turn`] of at once.
+#[must_use = "a place that nobody holds blocks those behind it"]
+pub(crate) struct Ticket {
+    pub(super) place: Place,
     pub(super) due: u64,
     pub(super) latest: u64,
-    /// When to look again.
-    pub(super) look_at: u64,
-    /// With the instant that it is set for.
-    pub(super) timer: Option<(u64, Pin<Box<Timer>>)>,
 }
 
-impl Turn<'_> {
+/// A place in the line of the limiter that `L` leads to. Dropped early, it gives up the place, or the tokens if they had been
+/// granted.
+pub(crate) struct Turn<L: Deref<Target = Limiter>> {
+    limiter: L,
+    /// `None` once the turn has come or the place was given up.
+    place: Option<Place>,
+    due: u64,
+    latest: u64,
+    /// When to look again.
+    look_at: u64,
+    /// With the instant that it is set for.
+    timer: Option<(u64, Pin<Box<Timer>>)>,
+}
+
+// Nothing in it is pinned in place.
+impl<L: Deref<Target = Limiter>> Unpin for Turn<L> {}
+
+impl<L: Deref<Target = Limiter>> Turn<L> {
+    /// Takes over a place in the limiter's line.
+    pub(crate) fn new(limiter: L, Ticket { place, due, latest }: Ticket) -> Turn<L> {
+        Turn { limiter, place: Some(place), due, latest, look_at: due, timer: None }
+    }
+
     /// How long until the turn, as things stand.
     pub(crate) fn remaining(&self, now: u64) -> Duration {
         Duration::from_nanos(self.due.saturating_sub(now))
@@ -34,7 +52,7 @@ impl Turn<'_> {
         let Some(place) = self.place else {
             return Poll::Pending; // polled again after it was ready
         };
-        let limiter = self.limiter;
+        let limiter = &*self.limiter;
         let waker = waker.clone();
         let mut inner = limiter.lock();
         let now = clock::now();
@@ -54,7 +72,7 @@ impl Turn<'_> {
                 self.place = None;
                 woken.extend(limiter.grant(&mut inner, now));
                 // When time is no obstacle, what is in flight is.
-                let retry_after = self.remaining(now);
+                let retry_after = Duration::from_nanos(self.due.saturating_sub(now));
                 Poll::Ready(Err(if self.due > now { Refusal::NotYet { retry_after } } else { Refusal::Full }))
             } else {
                 // When it waits for the end of an attempt it is woken: by no timer but that of its patience.
@@ -71,7 +89,7 @@ impl Turn<'_> {
     }
 }
 
-impl Future for Turn<'_> {
+impl<L: Deref<Target = Limiter>> Future for Turn<L> {
     type Output = Result<Taken, Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
@@ -100,10 +118,10 @@ impl Future for Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl<L: Deref<Target = Limiter>> Drop for Turn<L> {
     fn drop(&mut self) {
         let Some(place) = self.place else { return };
-        let limiter = self.limiter;
+        let limiter = &*self.limiter;
         let now = clock::now();
         let mut inner = limiter.lock();
         let old = inner.line.take_waker(place);
