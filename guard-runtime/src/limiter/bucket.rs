@@ -25,7 +25,6 @@ use crate::clock;
 /// ```
 pub struct TokenBucket {
     limiter: Limiter,
-    settings: Settings,
 }
 
 /// Why tokens were refused.
@@ -76,7 +75,7 @@ impl TokenBucket {
         let settings = Settings::new().rate(rate);
         match settings.problems().first() {
             Some(problem) => Err(problem),
-            None => Ok(TokenBucket { limiter: Limiter::unchecked(&settings), settings }),
+            None => Ok(TokenBucket { limiter: Limiter::ready(&settings) }),
         }
     }
 
@@ -86,7 +85,7 @@ impl TokenBucket {
     /// [`Refused::NotYet`] with the time after which they would be there, [`Refused::Never`] when `n` is above the
     /// capacity. Nothing is taken then.
     pub fn try_acquire(&self, n: u32) -> Result<(), Refused> {
-        self.limiter.try_acquire(&self.settings, n).map_err(Refused::from)
+        self.limiter.try_acquire(n).map_err(Refused::from)
     }
 
     /// Takes `n` tokens, waiting for them in the order of arrival, at most the rate's `max_wait` (default 30 s).
@@ -98,7 +97,7 @@ impl TokenBucket {
     /// # Cancel safety
     /// Dropping the future gives up the place, and the tokens if they had been granted; those behind move up.
     pub async fn acquire(&self, n: u32) -> Result<(), Refused> {
-        self.limiter.acquire(&self.settings, n).await.map_err(Refused::from)
+        self.limiter.acquire(n).await.map_err(Refused::from)
     }
 
     /// How many tokens are there for the taking, those already promised to waiters not counted.
@@ -119,18 +118,28 @@ impl TokenBucket {
 impl fmt::Debug for TokenBucket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenBucket")
-            .field("burst", &self.settings.most_tokens())
+            .field("burst", &self.limiter.most())
             .field("available", &self.available())
             .field("waiting", &self.waiting())
             .finish_non_exhaustive()
     }
 }
 
+/// For a limiter that has all it needs.
+const READY: Settings = Settings::new();
+
 impl Limiter {
+    /// For settings that have been checked; it needs them no more.
+    pub(super) fn ready(settings: &Settings) -> Limiter {
+        let limiter = Limiter::unchecked(settings);
+        limiter.prepare(settings);
+        limiter
+    }
+
     /// Takes tokens that are there, for what has no end.
-    pub(super) fn try_acquire(&self, settings: &Settings, n: u32) -> Result<(), Refusal> {
+    pub(super) fn try_acquire(&self, n: u32) -> Result<(), Refusal> {
         let now = clock::now();
-        match self.enter(settings, n, now, now)? {
+        match self.enter(&READY, n, now, now)? {
             Entry::Taken(_) => Ok(()),
             // A turn that has come by `now` is given at once.
             Entry::Turn(ticket) => Err(Refusal::NotYet { retry_after: Turn::new(self, ticket).remaining(now) }),
@@ -138,9 +147,9 @@ impl Limiter {
     }
 
     /// Waits for tokens, for what has no end.
-    pub(super) async fn acquire(&self, settings: &Settings, n: u32) -> Result<(), Refusal> {
+    pub(super) async fn acquire(&self, n: u32) -> Result<(), Refusal> {
         let now = clock::now();
-        match self.enter(settings, n, now, now.saturating_add(self.patience()))? {
+        match self.enter(&READY, n, now, now.saturating_add(self.patience()))? {
             Entry::Taken(_) => Ok(()),
             Entry::Turn(ticket) => Turn::new(self, ticket).await.map(|_| ()),
         }

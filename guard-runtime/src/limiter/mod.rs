@@ -155,8 +155,8 @@ impl Limiter {
             return Err(Refusal::Never { cost: n, most: self.most });
         }
         let mut inner = self.lock();
-        if !self.is_alone && inner.more.is_none() {
-            inner.more = Some(Box::new(More::of(settings)));
+        if !self.is_alone {
+            inner.more.get_or_insert_with(|| Box::new(More::of(settings)));
         }
         // A quota counts at the instant of admission, which is not before the lock was had.
         let now = if self.is_alone { now } else { clock::now() };
@@ -183,6 +183,18 @@ impl Limiter {
     }
 
     // ---- under the lock
+
+    /// The most tokens that one attempt can ask for.
+    pub(super) const fn most(&self) -> u32 {
+        self.most
+    }
+
+    /// Makes what the limits beside the first rate need.
+    pub(super) fn prepare(&self, settings: &Settings) {
+        if !self.is_alone {
+            self.lock().more.get_or_insert_with(|| Box::new(More::of(settings)));
+        }
+    }
 
     /// Takes the lock and closes the fast path.
     fn lock(&self) -> MutexGuard<'_, Inner> {

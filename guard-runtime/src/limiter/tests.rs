@@ -321,7 +321,7 @@ mod histories {
     async fn history(seed: u64) {
         let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
         let settings = settings(&mut dice);
-        let limiter = Limiter::unchecked(&settings);
+        let limiter = Limiter::ready(&settings);
         let largest = settings.most_tokens().min(5);
         let limit = settings.concurrency_limit().map_or(usize::MAX, |limit| limit.limit() as usize);
         let mut line = VecDeque::new();
@@ -335,16 +335,16 @@ mod histories {
             match dice.below(11) {
                 0..=1 => {
                     let nobody_waits = line.is_empty();
-                    if limiter.try_acquire(&settings, cost).is_ok() {
+                    if limiter.try_acquire(cost).is_ok() {
                         assert!(nobody_waits, "seed {seed}: a newcomer overtook the line");
                         grants.push((Instant::now(), cost));
                     }
                 }
-                2..=4 => line.push_back(Waiting { cost, wait: Box::pin(limiter.acquire(&settings, cost)) }),
+                2..=4 => line.push_back(Waiting { cost, wait: Box::pin(limiter.acquire(cost)) }),
                 5 if !line.is_empty() => {
                     tokio::time::advance(ms(dice.below(100))).await;
                     // Somebody else's look grants to those whose turn has come; one of them leaves before it has seen it.
-                    if limiter.try_acquire(&settings, cost).is_ok() {
+                    if limiter.try_acquire(cost).is_ok() {
                         grants.push((Instant::now(), cost));
                     }
                     let gone = dice.below(line.len() as u64) as usize;

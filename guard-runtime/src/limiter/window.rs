@@ -26,7 +26,6 @@ use super::{Limiter, Refused};
 /// ```
 pub struct Window {
     limiter: Limiter,
-    settings: Settings,
 }
 
 impl Window {
@@ -46,7 +45,7 @@ impl Window {
         let settings = Settings::new().quota(quota);
         match settings.problems().first() {
             Some(problem) => Err(problem),
-            None => Ok(Window { limiter: Limiter::unchecked(&settings), settings }),
+            None => Ok(Window { limiter: Limiter::ready(&settings) }),
         }
     }
 
@@ -56,7 +55,7 @@ impl Window {
     /// [`Refused::NotYet`] with the time after which they would be there, [`Refused::Never`] when `n` is above the quota.
     /// Nothing is taken then.
     pub fn try_acquire(&self, n: u32) -> Result<(), Refused> {
-        self.limiter.try_acquire(&self.settings, n).map_err(Refused::from)
+        self.limiter.try_acquire(n).map_err(Refused::from)
     }
 
     /// Takes `n` tokens, waiting for them in the order of arrival, at most the quota's `max_wait` (default 30 s).
@@ -68,7 +67,7 @@ impl Window {
     /// # Cancel safety
     /// Dropping the future gives up the place, and the tokens if they had been granted; those behind move up.
     pub async fn acquire(&self, n: u32) -> Result<(), Refused> {
-        self.limiter.acquire(&self.settings, n).await.map_err(Refused::from)
+        self.limiter.acquire(n).await.map_err(Refused::from)
     }
 
     /// How many tokens are there for the taking, those already promised to waiters not counted.
@@ -89,7 +88,7 @@ impl Window {
 impl fmt::Debug for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Window")
-            .field("quota", &self.settings.most_tokens())
+            .field("quota", &self.limiter.most())
             .field("available", &self.available())
             .field("waiting", &self.waiting())
             .finish_non_exhaustive()
