@@ -275,6 +275,73 @@ async fn a_charge_holds_the_others_back_for_an_hour_at_most() {
     assert!((3_590..=3_600).contains(&waited), "{waited}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn charges_do_not_add_up_to_more_than_that() {
+    let calls: Vec<_> = (0..5).map(|_| tokio::spawn(heavy())).collect();
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    let start = Instant::now();
+    heavy().await.unwrap();
+    // An hour, then its own token, and the 10 ms that it runs.
+    assert!(start.elapsed() <= Duration::from_millis(3_600_112), "{:?}", start.elapsed());
+}
+
+#[guarded(rate("10/s", burst = 100, max_wait = "9h"), settle = used)]
+async fn heavy() -> Answer {
+    tokio::time::sleep(ms(10)).await;
+    Ok(u32::MAX)
+}
+
+#[guarded(quota("10/1s", max_wait = "5s"), cost = cost, settle = used)]
+async fn counted(cost: u32, spent: u32) -> Answer {
+    tokio::time::sleep(ms(100)).await;
+    Ok(spent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refund_is_of_the_call_s_own_tokens_however_late_its_task_ran() {
+    let poll = |future: std::pin::Pin<&mut (dyn Future<Output = Answer> + Send)>| {
+        future.poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    };
+    let left = || policy("counted").snapshot().tokens.unwrap();
+    counted(10, 10).await.unwrap();
+    let mut late = Box::pin(counted(5, 1));
+    assert!(poll(late.as_mut()).is_pending());
+    // Another call's look grants to the one that waits, whose task runs 30 ms later.
+    tokio::time::advance(ms(900)).await;
+    let other = tokio::spawn(counted(5, 5));
+    tokio::task::yield_now().await;
+    tokio::time::advance(ms(30)).await;
+    late.await.unwrap();
+    other.await.unwrap().unwrap();
+    assert_eq!(left(), 4);
+    // The four come back with the others of their own window, and no earlier than the five of the other one.
+    tokio::time::advance(ms(2_000)).await;
+    assert_eq!(left(), 10);
+}
+
+#[guarded(rate("1/s", burst = 100, max_wait = "9h"), cost = 20, settle = unused)]
+async fn answers(delay: u64, busy: u64) -> Result<u32, Error<Busy>> {
+    tokio::time::sleep(ms(delay)).await;
+    if busy > 0 { Err(Busy(busy)) } else { Ok(1) }
+}
+
+fn unused<E>(_: &Result<u32, E>) -> u32 {
+    0
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_back_in_a_pause_is_not_there_when_it_ends() {
+    let calls: Vec<_> = (0..4).map(|_| tokio::spawn(answers(10, 0))).collect();
+    let _ = answers(5, 60).await;
+    for call in calls {
+        call.await.unwrap().unwrap();
+    }
+    tokio::time::sleep_until(Instant::now() + Duration::from_secs(60) - ms(5)).await;
+    assert_eq!(policy("answers").snapshot().tokens, Some(1));
+}
+
 #[guarded(rate("1/m", max_wait = "1s"), retries(3, base = "10ms"))]
 async fn rare() -> Answer {
     Err(std::io::ErrorKind::ConnectionReset.into())

@@ -19,7 +19,8 @@ pub enum Rejected {
     RateLimited {
         /// The policy that rejected.
         policy: PolicyName,
-        /// After this time the same call would have been admitted, had nobody else come.
+        /// After this time the same call would have been admitted, had nobody else come. (With one limit it is exact; several
+        /// limits together, and a quota of which an attempt takes several tokens, may make it later, never earlier.)
         retry_after: Duration,
     },
     /// The service is down: the breaker is open, or half-open with all its probes running.

@@ -166,6 +166,12 @@ impl Settings {
         self.concurrency.as_ref()
     }
 
+    /// Whether there is a limit in tokens.
+    #[doc(hidden)]
+    pub const fn limits_tokens(&self) -> bool {
+        self.rates.given() > 0 || self.quotas.given() > 0
+    }
+
     /// The most tokens that one attempt can have; `u32::MAX` without a limit in tokens.
     #[doc(hidden)]
     pub const fn most_tokens(&self) -> u32 {

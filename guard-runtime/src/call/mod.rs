@@ -124,6 +124,8 @@ pub struct Call<'p, S: Part<'p> = Whole> {
     deadline: u64,
     /// When the running attempt was admitted.
     since: u64,
+    /// When the limits granted it what it took: earlier, if its task was run late.
+    granted: u64,
     /// Attempts that were admitted.
     attempts: u32,
     /// The last delay in ms, for decorrelated jitter.
@@ -190,6 +192,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             site,
             deadline: u64::MAX,
             since: 0,
+            granted: 0,
             attempts: 0,
             delay_ms: 0,
             cost: 1,
@@ -281,6 +284,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             return false;
         }
         self.since = now;
+        self.granted = now;
         self.attempts = self.attempts.saturating_add(1);
         self.running = running;
         true
@@ -309,7 +313,10 @@ impl<'p, S: Part<'p>> Call<'p, S> {
                 Admission::Waiting(Wait(Box::pin(self.wait(turn, now))))
             }
             Ok(Entry::Taken(taken)) => match self.admit_to_breaker(now) {
-                Ok(()) => Admission::Admitted,
+                Ok(()) => {
+                    self.granted = taken.at();
+                    Admission::Admitted
+                }
                 Err(retry_after) => {
                     self.state().limiter.give_back(taken, now);
                     Admission::Rejected(self.circuit_open(retry_after))
@@ -342,16 +349,19 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             Err(refused) => return Err(self.refused(refused)),
         };
         let now = clock::now();
-        telemetry::waited(self.policy.policy_name(), Duration::from_nanos(now.saturating_sub(since)));
         if now >= self.deadline {
             // The runtime stood still: the call is over.
             self.state().limiter.give_back(taken, now);
             return Err(self.timed_out(self.timeout()));
         }
-        self.admit_to_breaker(now).map_err(|retry_after| {
+        if let Err(retry_after) = self.admit_to_breaker(now) {
             self.state().limiter.give_back(taken, now);
-            self.circuit_open(retry_after)
-        })
+            return Err(self.circuit_open(retry_after));
+        }
+        self.granted = taken.at();
+        // Last: a subscriber that panics leaves a call that gives everything back.
+        telemetry::waited(self.policy.policy_name(), Duration::from_nanos(now.saturating_sub(since)));
+        Ok(())
     }
 
     pub(crate) async fn admitted(&mut self) -> Result<(), Rejected> {
@@ -391,7 +401,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[inline]
     pub fn used(&self, tokens: u32) {
         if tokens != self.cost {
-            self.state().limiter.settle(self.since, self.cost, tokens);
+            self.state().limiter.settle(self.granted, self.cost, tokens);
         }
     }
 

@@ -50,6 +50,7 @@ const LATE_TIMER: u64 = 500_000;
 const LONGEST_DEBT: u64 = 3_600_000_000_000;
 
 /// All limits of one policy.
+#[allow(clippy::struct_excessive_bools)] // each is one question, asked by itself
 pub struct Limiter {
     /// The first rate; of no use without one.
     first: Meter,
@@ -57,6 +58,7 @@ pub struct Limiter {
     /// Whether there is nothing beside it.
     is_alone: bool,
     limits_flight: bool,
+    limits_tokens: bool,
     /// The most that one attempt can ask for.
     most: u32,
     /// The longest that a call waits for its turn, in nanoseconds.
@@ -90,6 +92,13 @@ pub(crate) struct Taken {
     grant: Grant,
 }
 
+impl Taken {
+    /// When it was granted.
+    pub(crate) fn at(&self) -> u64 {
+        self.grant.at
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Grant {
     /// When.
@@ -114,6 +123,7 @@ impl Limiter {
             has_rate: settings.rate_limit().is_some(),
             is_alone,
             limits_flight: settings.concurrency_limit().is_some(),
+            limits_tokens: settings.limits_tokens(),
             most: settings.most_tokens(),
             patience: settings.patience(),
             inner: Mutex::new(Inner { line: Line::new(), more: None, paused_until: 0 }),
@@ -239,7 +249,8 @@ impl Limiter {
         Grant { at: now, first, rest }
     }
 
-    /// The turn of somebody behind `promised` tokens, its own included, as far as time alone decides.
+    /// The turn of somebody behind `promised` tokens, its own included, as far as time alone decides. By each limit alone it is
+    /// the earliest that it can be; several together, and a quota of which several are taken at a time, may make it later.
     fn turn(&self, inner: &mut Inner, now: u64, promised: u64) -> u64 {
         let first = if self.has_rate { self.first.turn(now, promised) } else { 0 };
         let more = inner.more.as_mut().map_or(0, |more| more.turn(now, promised));
@@ -275,7 +286,20 @@ impl Limiter {
         if let Some(more) = &mut inner.more {
             more.undo(&grant.rest, grant.at, cost, now);
         }
+        self.keep_pause(inner, now);
         self.grant(inner, now)
+    }
+
+    /// What comes back during a pause is not there when it ends: then there is one token.
+    fn keep_pause(&self, inner: &Inner, now: u64) {
+        if inner.paused_until > now {
+            if self.has_rate {
+                self.first.pause(inner.paused_until);
+            }
+            if let Some(more) = &inner.more {
+                more.pause(inner.paused_until);
+            }
+        }
     }
 
     // ---- after a grant
@@ -313,12 +337,7 @@ impl Limiter {
         }
         self.change(now, |limiter, inner| {
             inner.paused_until = inner.paused_until.max(until);
-            if limiter.has_rate {
-                limiter.first.pause(until);
-            }
-            if let Some(more) = &inner.more {
-                more.pause(until);
-            }
+            limiter.keep_pause(inner, now);
             // Nobody has to be woken: whose timer ends too early looks again.
             Vec::new()
         });
@@ -357,6 +376,7 @@ impl Limiter {
                     others.refund(at, taken, taken - used, now);
                 }
             }
+            limiter.keep_pause(inner, now);
             limiter.grant(inner, now)
         });
     }
@@ -372,7 +392,7 @@ impl Limiter {
 
     /// How many tokens are there for the taking, those promised to waiters not counted; `None` without a limit in tokens.
     pub(crate) fn available(&self) -> Option<u32> {
-        if self.most == u32::MAX && !self.has_rate {
+        if !self.limits_tokens {
             return None;
         }
         let now = clock::now();

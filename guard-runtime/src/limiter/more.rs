@@ -92,10 +92,10 @@ impl Meter {
         self.word.at_most(self.scale.units(now).saturating_add(self.capacity()));
     }
 
-    /// Takes tokens that were used without having been taken, at most `most` nanoseconds of them.
+    /// Takes tokens that were used without having been taken, at most so many that they are paid off in `most` nanoseconds.
     pub(super) fn charge(&self, now: u64, tokens: u32, most: u64) {
-        let tokens = self.scale.costs(u64::from(tokens)).min(self.scale.units(most));
-        self.word.advance(self.scale.units(now), tokens);
+        let latest = self.scale.units(now.saturating_add(most)).saturating_add(self.capacity());
+        self.word.charge(self.scale.units(now), self.scale.costs(u64::from(tokens)), latest);
     }
 
     /// Gives back tokens of an attempt's `cost` that were taken at an instant and not used: no more than what has not been

@@ -22,7 +22,7 @@ const MOST: usize = 2 * PARTS as usize + 2;
 #[derive(Clone, Copy, Debug)]
 struct Group {
     last: u64,
-    count: u32,
+    count: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Log {
     count: u32,
     window: u64,
     /// The most that a group may gather.
-    share: u32,
+    share: u64,
     groups: VecDeque<Group>,
     /// All that the groups hold: above `count` after a charge.
     used: u64,
@@ -39,7 +39,7 @@ pub(super) struct Log {
 impl Log {
     /// For `1 <= count` and a window of at least a nanosecond.
     pub(super) fn new(count: u32, window: u64) -> Log {
-        Log { count, window, share: count.div_ceil(PARTS), groups: VecDeque::new(), used: 0 }
+        Log { count, window, share: u64::from(count.div_ceil(PARTS)), groups: VecDeque::new(), used: 0 }
     }
 
     /// Takes out what has come back by now.
@@ -48,7 +48,7 @@ impl Log {
             if first.last.saturating_add(self.window) > now {
                 break;
             }
-            self.used -= u64::from(first.count);
+            self.used -= first.count;
             self.groups.pop_front();
         }
     }
@@ -66,9 +66,12 @@ impl Log {
     }
 
     /// When the last of `tokens` can be taken, if they are taken one by one as soon as they can be; now or earlier if all
-    /// of them are there.
+    /// of them are there. Where several are taken at a time it may be later, never earlier.
     pub(super) fn turn(&mut self, now: u64, tokens: u64) -> u64 {
-        let (all, tokens) = (u64::from(self.count), tokens.max(1));
+        if tokens == 0 {
+            return now;
+        }
+        let all = u64::from(self.count);
         // Those beyond N come a window after those before them.
         let rounds = (tokens - 1) / all;
         let tokens = (tokens - 1) % all + 1;
@@ -79,7 +82,7 @@ impl Log {
             if missing == 0 {
                 break;
             }
-            missing = missing.saturating_sub(u64::from(group.count));
+            missing = missing.saturating_sub(group.count);
             turn = group.last.saturating_add(self.window);
         }
         turn.saturating_add(self.window.saturating_mul(rounds))
@@ -90,12 +93,13 @@ impl Log {
         if tokens == 0 {
             return;
         }
-        self.used += u64::from(tokens);
+        let tokens = u64::from(tokens);
+        self.used += tokens;
         if let Some(last) = self.groups.back_mut() {
             // A clock that was read before somebody else's: the later instant holds.
             let now = now.max(last.last);
-            if last.last == now || last.count.saturating_add(tokens) <= self.share {
-                *last = Group { last: now, count: last.count.saturating_add(tokens) };
+            if last.last == now || last.count + tokens <= self.share {
+                *last = Group { last: now, count: last.count + tokens };
                 return;
             }
             self.groups.push_back(Group { last: now, count: tokens });
@@ -105,7 +109,7 @@ impl Log {
         if self.groups.len() > MOST {
             // Refunds have left many small ones: the oldest two come back together.
             if let (Some(first), Some(second)) = (self.groups.pop_front(), self.groups.front_mut()) {
-                second.count = second.count.saturating_add(first.count);
+                second.count += first.count;
             }
         }
     }
@@ -115,9 +119,9 @@ impl Log {
         // Its group is the first that ends then or later.
         let index = self.groups.partition_point(|group| group.last < at);
         let Some(group) = self.groups.get_mut(index) else { return };
-        let returned = tokens.min(group.count);
+        let returned = u64::from(tokens).min(group.count);
         group.count -= returned;
-        self.used -= u64::from(returned);
+        self.used -= returned;
     }
 }
 
@@ -173,6 +177,16 @@ mod tests {
         let mut log = Log::new(3, 100);
         log.take(0, 7);
         assert_eq!((log.free(50), log.turn(50, 1), log.free(100)), (0, 100, 3));
+    }
+
+    #[test]
+    fn charges_of_any_size_are_forgotten_a_window_later() {
+        let mut log = Log::new(10, 100);
+        for _ in 0..3 {
+            log.take(7, u32::MAX);
+        }
+        assert_eq!((log.free(106), log.free(107)), (0, 10));
+        assert_eq!(log.turn(107, 0), 107);
     }
 
     /// Instants and numbers that were let through: never more than N in any window, and 98 % of what could be.
@@ -232,6 +246,6 @@ mod tests {
         }
         assert!(log.groups.len() <= MOST);
         assert!(log.groups.capacity() * size_of::<Group>() <= 8 * 1_024);
-        assert_eq!(log.used, log.groups.iter().map(|group| u64::from(group.count)).sum::<u64>());
+        assert_eq!(log.used, log.groups.iter().map(|group| group.count).sum::<u64>());
     }
 }

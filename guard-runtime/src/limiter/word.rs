@@ -133,6 +133,12 @@ impl Word {
         self.set(self.full_at().max(full_at.min(u64::MAX >> 2)));
     }
 
+    /// Takes `cost`, there or not, as far as `full_at` does not come to lie beyond `latest` by it.
+    pub(super) fn charge(&self, now: u64, cost: u64, latest: u64) {
+        let full_at = self.full_at();
+        self.set(full_at.max(now).saturating_add(cost).min(latest).max(full_at));
+    }
+
     /// Moves `full_at` to an instant, unless it is earlier already.
     pub(super) fn at_most(&self, full_at: u64) {
         self.set(self.full_at().min(full_at));
