@@ -12,7 +12,8 @@ use crate::clock;
 ///
 /// In any time `t` at most `burst + rate x t` tokens leave it. (What timers are late, at most 2 ms, is made up, so that
 /// the rate is not lost: as if `t` were up to 2 ms longer.) Those who wait are served in the order in which they came,
-/// whatever they ask for. Rates from 1 per 365 days to 10^9 per second are kept without rounding; the CPU's counter, which
+/// whatever they ask for; one who is not polled when its turn comes holds nobody up for long, and pays again when it is polled
+/// over 50 ms late. Rates from 1 per 365 days to 10^9 per second are kept without rounding; the CPU's counter, which
 /// is measured once, may be off by some 10 ppm.
 ///
 /// ```

@@ -106,6 +106,36 @@ impl Line {
         Place(index)
     }
 
+    /// Comes back to where somebody was who had been granted: before all who came later. Those are looked for from the
+    /// first on, so it takes as long as there are others who came back.
+    pub(super) fn rejoin(&mut self, cost: u32, mark: u64) -> Place {
+        let place = self.join(cost, 0);
+        // `joined` counts all who ever came: not this one twice.
+        self.joined = self.joined.wrapping_sub(u64::from(cost));
+        self.nodes[place.0 as usize].mark = mark;
+        // Marks grow from the first to the last; their differences are below 2^63.
+        let is_later = |node: &Node| node.mark.wrapping_sub(mark) < 1 << 63 && node.mark != mark;
+        let mut next = self.first;
+        while next != place.0 && !is_later(&self.nodes[next as usize]) {
+            next = self.nodes[next as usize].next;
+        }
+        if next != place.0 {
+            // From the end to before `next`.
+            let end = self.nodes[place.0 as usize].before;
+            self.nodes[end as usize].next = NONE;
+            self.last = end;
+            let before = self.nodes[next as usize].before;
+            self.nodes[next as usize].before = place.0;
+            self.nodes[place.0 as usize].next = next;
+            self.nodes[place.0 as usize].before = before;
+            match before {
+                NONE => self.first = place.0,
+                before => self.nodes[before as usize].next = place.0,
+            }
+        }
+        place
+    }
+
     pub(super) fn is_first(&self, place: Place) -> bool {
         self.first == place.0
     }
@@ -144,13 +174,13 @@ impl Line {
         self.nodes[place.0 as usize].waker.take()
     }
 
-    /// Ends a place that was granted.
-    pub(super) fn take_granted(&mut self, place: Place) -> Option<Taken> {
+    /// Ends a place that was granted; also gives its mark, by which it may come back.
+    pub(super) fn take_granted(&mut self, place: Place) -> Option<(Taken, u64)> {
         let node = self.node(place);
         let State::Granted(grant) = node.state else { return None };
-        let cost = node.cost;
+        let (cost, mark) = (node.cost, node.mark);
         self.release(place.0);
-        Some(Taken { cost, grant })
+        Some((Taken { cost, grant }, mark))
     }
 
     /// Ends a place that still waits.
@@ -234,9 +264,28 @@ mod tests {
         assert_eq!(line.first_cost(), Some(2));
         assert!(line.grant_first(grant(7)).is_none(), "nobody has polled yet");
         assert_eq!(order(&line), [4, 6]);
-        let taken = line.take_granted(places[1]).unwrap();
+        let (taken, _) = line.take_granted(places[1]).unwrap();
         assert_eq!((taken.cost, taken.grant), (2, grant(7)));
         assert!(line.take_granted(places[3]).is_none());
+    }
+
+    #[test]
+    fn who_comes_back_comes_before_those_who_came_later() {
+        let mut line = Line::new();
+        let places: Vec<Place> = (1..=5).map(|cost| line.join(cost, 0)).collect();
+        (0..3).for_each(|at| drop(line.grant_first(grant(at))));
+        assert_eq!(order(&line), [4, 5]);
+        for index in [1, 0, 2] {
+            let (taken, mark) = line.take_granted(places[index]).unwrap();
+            line.rejoin(taken.cost, mark);
+        }
+        assert_eq!(order(&line), [1, 2, 3, 4, 5]);
+        assert_eq!(line.promised_until(places[4]), 15);
+        while line.grant_first(grant(9)).is_some() || !line.is_empty() {}
+        let (taken, mark) = line.take_granted(places[3]).unwrap();
+        line.rejoin(taken.cost, mark);
+        line.join(6, 0);
+        assert_eq!(order(&line), [4, 6]);
     }
 
     #[test]

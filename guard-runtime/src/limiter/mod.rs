@@ -279,6 +279,29 @@ impl Limiter {
     }
 
     fn take_back(&self, inner: &mut Inner, taken: Taken, now: u64) -> Vec<Waker> {
+        self.undo(inner, taken, now);
+        self.grant(inner, now)
+    }
+
+    /// Takes back a grant that was not used in time, and makes another one if one can be made now.
+    fn pay_again(&self, inner: &mut Inner, taken: Taken, now: u64) -> Option<Taken> {
+        self.undo(inner, taken, now);
+        self.decide(inner, now, taken.cost, true).ok()?;
+        let grant = self.advance(inner, now, taken.cost, true);
+        Some(Taken { cost: taken.cost, grant })
+    }
+
+    /// The turn of the first in the line; never while it waits for the end of an attempt.
+    fn turn_of_first(&self, inner: &mut Inner, now: u64) -> u64 {
+        let Some(cost) = inner.line.first_cost() else { return u64::MAX };
+        match self.decide(inner, now, cost, true) {
+            Ok(()) => now,
+            Err(Blocked::Until(turn)) => turn,
+            Err(Blocked::Full) => u64::MAX,
+        }
+    }
+
+    fn undo(&self, inner: &mut Inner, taken: Taken, now: u64) {
         let Taken { cost, grant } = taken;
         if self.has_rate {
             self.first.undo(grant.first, cost, now);
@@ -287,7 +310,6 @@ impl Limiter {
             more.undo(&grant.rest, grant.at, cost, now);
         }
         self.keep_pause(inner, now);
-        self.grant(inner, now)
     }
 
     /// What comes back during a pause is not there when it ends: then there is one token.

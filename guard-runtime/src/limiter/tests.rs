@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods)] // the tests look at tokio's clock themselves
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -150,6 +151,46 @@ async fn a_runtime_that_stood_still_is_followed_by_no_burst() {
     }
 }
 
+/// Futures that are polled once and then left, as those of a stream whose consumer is busy elsewhere.
+#[tokio::test(start_paused = true)]
+async fn those_who_are_not_polled_hold_nobody_up_and_do_not_start_all_at_once() {
+    let bucket = even();
+    bucket.try_acquire(1).unwrap();
+    let start = Instant::now();
+    let mut parked: Vec<_> = (0..5).map(|_| Box::pin(bucket.acquire(1))).collect();
+    for wait in &mut parked {
+        assert!(futures_poll(wait.as_mut()).is_pending());
+    }
+    let behind = tokio::spawn({
+        let bucket = bucket.clone();
+        async move {
+            bucket.acquire(1).await.unwrap();
+            start.elapsed().as_millis()
+        }
+    });
+    // It comes at 600 ms to find that nobody ahead of it has looked, and looks for them from then on.
+    let served = behind.await.unwrap();
+    assert!((1_000..=1_110).contains(&served), "{served}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Now they are polled, all together: one finds a token, the others wait for theirs, in their order.
+    let mut times = Vec::new();
+    let mut pending: VecDeque<_> = parked.into_iter().enumerate().collect();
+    while !pending.is_empty() {
+        pending.retain_mut(|(index, wait)| match futures_poll(wait.as_mut()) {
+            Poll::Ready(granted) => {
+                granted.unwrap();
+                times.push((*index, start.elapsed().as_millis()));
+                false
+            }
+            Poll::Pending => true,
+        });
+        tokio::time::advance(ms(1)).await;
+    }
+    assert!(times.windows(2).all(|pair| pair[0].0 < pair[1].0 && pair[1].1 - pair[0].1 >= 98), "{times:?}");
+    assert!(times[4].1 <= start.elapsed().as_millis() && times[4].1 <= times[0].1 + 410, "{times:?}");
+    assert_eq!(bucket.waiting(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn late_timers_do_not_lower_the_rate() {
     // Timers of tokio end on whole milliseconds: 3 000/s asks for finer steps than they have.
@@ -222,8 +263,6 @@ fn block_on<F: Future>(future: F) -> F::Output {
 
 /// Random histories: whatever is taken, awaited, cancelled and given back in whatever order, the contract holds.
 mod histories {
-    use std::collections::VecDeque;
-
     use super::*;
 
     /// xorshift64*: Vigna, 2016.

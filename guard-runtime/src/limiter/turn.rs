@@ -8,8 +8,12 @@ use std::time::Duration;
 
 use super::line::Place;
 use super::scale::LATENESS;
-use super::{Limiter, Refusal, Taken, wake};
+use super::{Inner, Limiter, Refusal, Taken, wake};
 use crate::clock::{self, Timer};
+
+/// Who takes what was granted later than this after the grant pays again: many of them would otherwise start all at once. (A
+/// grant that was not taken by then is no attempt; tasks are run late, but seldom so late.)
+const PARKED: u64 = 50_000_000;
 
 /// A place in the line, to be made a [`Turn`] of at once.
 #[must_use = "a place that nobody holds blocks those behind it"]
@@ -23,14 +27,19 @@ pub(crate) struct Ticket {
 /// granted.
 pub(crate) struct Turn<L: Deref<Target = Limiter>> {
     limiter: L,
+    spot: Spot,
+    /// With the instant that it is set for.
+    timer: Option<(u64, Pin<Box<Timer>>)>,
+}
+
+struct Spot {
     /// `None` once the turn has come or the place was given up.
     place: Option<Place>,
     due: u64,
     latest: u64,
     /// When to look again.
     look_at: u64,
-    /// With the instant that it is set for.
-    timer: Option<(u64, Pin<Box<Timer>>)>,
+    drives: bool,
 }
 
 // Nothing in it is pinned in place.
@@ -39,17 +48,17 @@ impl<L: Deref<Target = Limiter>> Unpin for Turn<L> {}
 impl<L: Deref<Target = Limiter>> Turn<L> {
     /// Takes over a place in the limiter's line.
     pub(crate) fn new(limiter: L, Ticket { place, due, latest }: Ticket) -> Turn<L> {
-        Turn { limiter, place: Some(place), due, latest, look_at: due, timer: None }
+        Turn { limiter, spot: Spot { place: Some(place), due, latest, look_at: due, drives: false }, timer: None }
     }
 
     /// How long until the turn, as things stand.
     pub(crate) fn remaining(&self, now: u64) -> Duration {
-        Duration::from_nanos(self.due.saturating_sub(now))
+        Duration::from_nanos(self.spot.due.saturating_sub(now))
     }
 
     /// One look at the line: the tokens, a refusal, or when to look again.
     fn look(&mut self, waker: &Waker) -> Poll<Result<Taken, Refusal>> {
-        let Some(place) = self.place else {
+        let Some(place) = self.spot.place else {
             return Poll::Pending; // polled again after it was ready
         };
         let limiter = &*self.limiter;
@@ -59,33 +68,67 @@ impl<L: Deref<Target = Limiter>> Turn<L> {
         // Taken out, so that a grant to itself does not wake it.
         let old = inner.line.take_waker(place);
         let mut woken = limiter.grant(&mut inner, now);
-        let result = if let Some(taken) = inner.line.take_granted(place) {
-            self.place = None;
-            Poll::Ready(Ok(taken))
-        } else {
-            let promised = inner.line.promised_until(place);
-            self.due = limiter.turn(&mut inner, now, promised);
-            // Of the first the turn is known; for the others it may be overestimated, and only the clock decides.
-            let last = self.latest.saturating_add(LATENESS);
-            if now > last || inner.line.is_first(place) && self.due > last {
-                inner.line.leave(place);
-                self.place = None;
+        let taken = match inner.line.take_granted(place) {
+            Some((taken, mark)) if now.saturating_sub(taken.at()) > PARKED => {
+                let paid = limiter.pay_again(&mut inner, taken, now);
+                if paid.is_none() {
+                    self.spot.place = Some(inner.line.rejoin(taken.cost, mark));
+                }
                 woken.extend(limiter.grant(&mut inner, now));
-                // When time is no obstacle, what is in flight is.
-                let retry_after = Duration::from_nanos(self.due.saturating_sub(now));
-                Poll::Ready(Err(if self.due > now { Refusal::NotYet { retry_after } } else { Refusal::Full }))
-            } else {
-                // When it waits for the end of an attempt it is woken: by no timer but that of its patience.
-                let due = if self.due > now { self.due } else { u64::MAX };
-                self.look_at = due.min(last.saturating_add(1));
-                inner.line.wait(place, waker, self.look_at);
-                Poll::Pending
+                paid
             }
+            granted => granted.map(|(taken, _)| taken),
+        };
+        let result = match (taken, self.spot.place) {
+            (Some(taken), _) => {
+                self.spot.place = None;
+                Poll::Ready(Ok(taken))
+            }
+            (None, Some(place)) => self.spot.wait_on(place, limiter, &mut inner, now, waker, &mut woken).map(Err),
+            (None, None) => Poll::Pending,
         };
         limiter.unlock(inner, now);
         drop(old);
         wake(woken);
         result
+    }
+}
+
+impl Spot {
+    /// Waits on, or gives up.
+    fn wait_on(
+        &mut self,
+        place: Place,
+        limiter: &Limiter,
+        inner: &mut Inner,
+        now: u64,
+        waker: Waker,
+        woken: &mut Vec<Waker>,
+    ) -> Poll<Refusal> {
+        // Its turn has passed, and somebody ahead of it has not looked for theirs: from now on it looks for them. (Not more
+        // often than that, since after a pause of the runtime there are many.)
+        self.drives |= now >= self.due;
+        let promised = inner.line.promised_until(place);
+        self.due = limiter.turn(inner, now, promised);
+        let is_first = inner.line.is_first(place);
+        // Of the first the turn is known; for the others it may be overestimated, and only the clock decides.
+        let last = self.latest.saturating_add(LATENESS);
+        if now > last || is_first && self.due > last {
+            inner.line.leave(place);
+            self.place = None;
+            woken.extend(limiter.grant(inner, now));
+            // When time is no obstacle, what is in flight is.
+            let retry_after = Duration::from_nanos(self.due.saturating_sub(now));
+            return Poll::Ready(if self.due > now { Refusal::NotYet { retry_after } } else { Refusal::Full });
+        }
+        // When it waits for the end of an attempt it is woken: by no timer but that of its patience.
+        let mut look_at = if self.due > now { self.due } else { u64::MAX };
+        if self.drives && !is_first {
+            look_at = look_at.min(limiter.turn_of_first(inner, now).max(now.saturating_add(PARKED)));
+        }
+        self.look_at = look_at.min(last.saturating_add(1));
+        inner.line.wait(place, waker, self.look_at);
+        Poll::Pending
     }
 }
 
@@ -97,7 +140,7 @@ impl<L: Deref<Target = Limiter>> Future for Turn<L> {
             if let Poll::Ready(result) = self.look(cx.waker()) {
                 return Poll::Ready(result);
             }
-            let look_at = self.look_at;
+            let look_at = self.spot.look_at;
             let timer = match &mut self.timer {
                 Some((set_for, timer)) => {
                     if *set_for != look_at {
@@ -120,12 +163,12 @@ impl<L: Deref<Target = Limiter>> Future for Turn<L> {
 
 impl<L: Deref<Target = Limiter>> Drop for Turn<L> {
     fn drop(&mut self) {
-        let Some(place) = self.place else { return };
+        let Some(place) = self.spot.place else { return };
         let limiter = &*self.limiter;
         let now = clock::now();
         let mut inner = limiter.lock();
         let old = inner.line.take_waker(place);
-        let woken = if let Some(taken) = inner.line.take_granted(place) {
+        let woken = if let Some((taken, _)) = inner.line.take_granted(place) {
             limiter.take_back(&mut inner, taken, now)
         } else {
             inner.line.leave(place);

@@ -13,7 +13,7 @@
 //! past), and its lateness is kept as credit for whoever comes next without a pause. Every grant then has a turn of its
 //! own, turns are spaced by the rate, and a grant is never before its turn nor more than 2 ms after it: hence at most
 //! `burst + rate x (t + 2 ms)` grants in any time `t`, however many use the credit. (A task that the executor runs late
-//! after its grant starts late; that is not seen from here.)
+//! after its grant starts late; one that is run over 50 ms late pays again, see `turn`.)
 //!
 //! Orderings: everything is relaxed. The word carries nothing but itself, and what the line holds is under its lock.
 
