@@ -19,7 +19,7 @@
 //! - [`Policy`] holds the settings and the state; [`registry()`] lists every policy of the program.
 //! - [`Rejected`] and [`Error`] say why a call did not run and when to come back.
 //! - [`Verdict`] and [`Classify`] say what an outcome means.
-//! - [`Keyed`] has a state for each key; [`TokenBucket`], [`Window`], [`CircuitBreaker`] and [`Backoff`] work alone.
+//! - [`Keyed`] has a state for each key ([what limits promise](guide::limits)); [`TokenBucket`], [`Window`], [`CircuitBreaker`] and [`Backoff`] work alone.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -47,6 +47,9 @@ pub use guard_runtime::private as __private;
 pub mod guide {
     #[doc = include_str!("../docs/expansion.md")]
     pub mod expansion {}
+
+    #[doc = include_str!("../docs/limits.md")]
+    pub mod limits {}
 }
 
 /// The README's examples are tests.
