@@ -64,7 +64,7 @@ impl Policy {
         PolicyBuilder { name: name.into(), settings: Settings::new() }
     }
 
-    const fn unchecked(name: PolicyName, settings: &Settings) -> Policy {
+    pub(crate) const fn unchecked(name: PolicyName, settings: &Settings) -> Policy {
         Policy {
             name,
             settings: *settings,

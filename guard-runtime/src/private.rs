@@ -7,12 +7,12 @@ pub use inventory;
 
 use std::hash::Hash;
 
-use crate::Verdict;
 pub use crate::call::{Admission, Call};
 pub use crate::output::Guarded;
 pub use crate::policy::Policy;
 pub use crate::registry::Registration;
 use crate::verdict::Judged;
+use crate::{PolicyName, Verdict};
 pub use guard_spec::{Breaker, Concurrency, Field, Jitter, Quota, Rate, Ratio, Retry, Settings, Statuses};
 
 pub use core::future::Future;
@@ -256,6 +256,12 @@ pub const fn self_given_away<T: SelfGivenAway>(_: &T) {}
 #[track_caller]
 pub const fn check(settings: &Settings, field: Field, index: usize) {
     settings.check(field, index);
+}
+
+/// A policy whose settings have been checked: literals by the macro, constants by [`check`]. Checking them again would be most of
+/// what the compiler does for it.
+pub const fn policy(name: &'static str, settings: &Settings) -> Policy {
+    Policy::unchecked(PolicyName::new(name), settings)
 }
 
 /// Settings whose mistakes [`check`] reports: none are left of wrong ones, so that each is reported once.

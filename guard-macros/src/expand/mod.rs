@@ -271,7 +271,7 @@ pub(crate) fn declared(
 ) -> TokenStream {
     let settings = settings::expression(draft, private);
     quote! {
-        #head static #item: #private::Policy = #private::Policy::new(#name, #settings);
+        #head static #item: #private::Policy = #private::policy(#name, &#settings);
         #private::inventory::submit! { #private::Registration(&#item) }
     }
 }
@@ -283,7 +283,7 @@ fn site(draft: &Draft, private: &TokenStream) -> (TokenStream, TokenStream) {
     }
     let settings = settings::expression(&draft.of_calls(), private);
     // A static and not a `const` block: what is wrong with a constant is then found without running the code generator.
-    (quote!(static __SITE: #private::Settings = #settings.checked();), quote!(#private::Some(&__SITE)))
+    (quote!(static __SITE: #private::Settings = #settings;), quote!(#private::Some(&__SITE)))
 }
 
 /// The policy's name: by default that of what it guards, in its module.
