@@ -269,3 +269,30 @@ async fn what_a_block_says_of_self_works_in_boxed_methods() {
     assert_eq!(counted.with_a_cell(&mut std::cell::Cell::new(0)).await.unwrap(), 3);
     assert_eq!(Box::new(counted).by_box(Some("name".into())).await.unwrap(), 4);
 }
+
+#[derive(Default)]
+struct Falls(AtomicU32);
+
+#[guarded(retries(1, base = "1ms"), breaker(2, recovery = "1h"))]
+impl Falls {
+    #[guarded(fallback = Self::later)]
+    async fn get(&self) -> Result<u32, Failed> {
+        self.0.fetch_add(1, Relaxed);
+        Err(down())
+    }
+
+    async fn later(&self, error: Failed) -> Result<u32, Failed> {
+        tokio::task::yield_now().await;
+        if self.0.load(Relaxed) == 0 { Err(error) } else { Ok(7) }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_method_that_is_a_fallback_runs_when_the_breaker_is_open() {
+    let falls = Falls::default();
+    for _ in 0..3 {
+        assert_eq!(falls.get().await.unwrap(), 7);
+    }
+    assert_eq!(falls.0.load(Relaxed), 2, "then the breaker was open");
+    assert_eq!(policy("Falls").snapshot().attempts(), 2);
+}

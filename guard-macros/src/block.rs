@@ -14,7 +14,7 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
-use syn::{Attribute, Generics, ItemImpl, Meta, Token, Type};
+use syn::{Attribute, Expr, Generics, ItemImpl, Meta, Token, Type};
 
 use crate::arguments::mentions;
 use crate::check::{Place, check, check_function};
@@ -77,14 +77,36 @@ impl Block {
         Ok(Block { head, name, word: header.impl_token.span, generics: header.generics, braces, members })
     }
 
+    /// The methods that are others' fallbacks (`Self::cached`): they are called when the guard says no, so it is not around
+    /// them.
+    fn fallbacks(&self) -> Vec<Ident> {
+        let mut found = Vec::new();
+        for member in &self.members {
+            let Member::Method(method) = member else { continue };
+            for (_, settings) in &method.own {
+                // What is wrong with them is said where the method is guarded.
+                let draft = parse::attribute(settings.clone(), &mut Diagnostics::default());
+                let Some(Expr::Path(path)) = draft.fallback else { continue };
+                let segments = &path.path.segments;
+                let is_ours =
+                    |name: &Ident| name == "Self" || self.name.split("::").next().is_some_and(|ours| name == ours);
+                if let (Some(first), Some(last), 2) = (segments.first(), segments.last(), segments.len()) {
+                    found.extend(is_ours(&first.ident).then(|| last.ident.clone()));
+                }
+            }
+        }
+        found
+    }
+
     pub(crate) fn guard(mut self, draft: &Draft, diag: &mut Diagnostics) -> TokenStream {
         let is_right = diag.is_empty();
         let mut members = TokenStream::new();
         let mut guarded = 0;
+        let fallbacks = self.fallbacks();
         for member in std::mem::take(&mut self.members) {
             match member {
                 Member::Other(tokens) => members.extend(tokens),
-                Member::Method(method) if !method.is_meant(&self.generics) => {
+                Member::Method(method) if !method.is_meant(&self.generics, &fallbacks) => {
                     members.extend(method.function.as_typed());
                 }
                 Member::Method(method) => match method.guard(draft, is_right, diag) {
@@ -210,8 +232,11 @@ const NO_RESULTS: &[&str] = &[
 
 impl Method {
     /// Whether the block guards it: an async method that may return a `Result`.
-    fn is_meant(&self, generics: &Generics) -> bool {
+    fn is_meant(&self, generics: &Generics, fallbacks: &[Ident]) -> bool {
         let Method { function, own } = self;
+        if own.is_empty() && fallbacks.contains(&function.signature.ident) {
+            return false;
+        }
         let is_async = function.signature.asyncness.is_some() || function.boxed.is_some();
         !own.is_empty()
             || is_async

@@ -78,7 +78,7 @@ use proc_macro::TokenStream;
 /// Above an `impl` it guards every async method whose return type is or may be a `Result` (one that has another name
 /// included; the common types of the standard library and generic parameters are known to be none), with one policy for all of them, named
 /// `module::Type`, or `module::Type::Trait` for the `impl` of a trait. A method can have settings of its calls for itself, and can
-/// be left out:
+/// be left out; one that is another's fallback is:
 ///
 /// ```
 /// # use apiguard::{Error, guarded};

@@ -43,9 +43,53 @@ mod bare {
     pub async fn shared() -> ::std::result::Result<(), ::apiguard::Error<::std::io::Error>> {
         ::std::result::Result::Ok(())
     }
+
+    pub struct Client;
+
+    type Answer = ::std::result::Result<usize, ::apiguard::Error<::std::io::Error>>;
+
+    fn verdict(_: &::std::result::Result<usize, ::std::io::Error>) -> ::apiguard::Verdict {
+        ::apiguard::Verdict::Success
+    }
+
+    fn used(_: &::std::result::Result<usize, ::std::io::Error>) -> ::std::primitive::u32 {
+        1
+    }
+
+    #[::apiguard::guarded(
+        rate = ["10/s", rate("20/m", burst = 5)],
+        quota = ["50/h", quota("500/d", max_wait = "1s")],
+        concurrency(5, max_wait = "1s"),
+        retries = 2,
+        key = 5_u8,
+        cost = 1,
+        settle = used,
+        classify = verdict
+    )]
+    impl Client {
+        #[guarded(fallback = Self::later, timeout = "10s")]
+        pub async fn get(&self, text: ::std::string::String) -> Answer {
+            ::std::result::Result::Ok(text.len())
+        }
+
+        #[guarded(fallback = Self::none, retries = 0)]
+        pub async fn put(&mut self, text: ::std::string::String) -> Answer {
+            ::std::result::Result::Ok(text.into_bytes().len())
+        }
+
+        async fn later(&self, _: ::std::string::String, error: ::apiguard::Error<::std::io::Error>) -> Answer {
+            ::std::result::Result::Err(error)
+        }
+
+        fn none(&mut self, _: ::std::string::String, error: ::apiguard::Error<::std::io::Error>) -> Answer {
+            ::std::result::Result::Err(error)
+        }
+    }
 }
 
 fn main() {
+    drop(bare::Client.get(String::new()));
+    drop((&mut bare::Client).put(String::new()));
     drop(bare::all(String::new()));
     drop(bare::shared());
 }

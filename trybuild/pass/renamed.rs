@@ -27,6 +27,20 @@ mod user {
     }
 
     const TIMES: u32 = 2;
+
+    pub struct Client;
+
+    #[guarded(rate("10/s", burst = TIMES), retries = TIMES, key = 1, crate = crate::inner::guard)]
+    impl Client {
+        #[guarded(retries = 0, fallback = Self::none)]
+        pub async fn get(&self, order: String) -> Result<String, Error<io::Error>> {
+            Ok(order)
+        }
+
+        fn none(&self, _: String, error: Error<io::Error>) -> Result<String, Error<io::Error>> {
+            Err(error)
+        }
+    }
 }
 
 /// A macro of another crate would write functions like this.
@@ -42,6 +56,7 @@ macro_rules! wrapped {
 wrapped!(from_a_macro, 3, Result<String, apiguard::Error<std::io::Error>>);
 
 fn main() {
+    drop(user::Client.get(String::new()));
     drop(user::own(String::new()));
     drop(user::shared(String::new()));
     drop(from_a_macro(String::new()));
