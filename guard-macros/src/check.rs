@@ -31,6 +31,7 @@ pub(crate) fn check_function(draft: &Draft, function: &Function, diag: &mut Diag
     check_anew(draft, function, diag);
     check_effect(draft, diag);
     check_constants(draft, function, diag);
+    check_functions(draft, function, diag);
     if draft.fallback.is_some() {
         fallback::check(function, diag);
     }
@@ -157,6 +158,21 @@ fn misplaced(key: &Key, draft: &Draft, place: Place) -> Option<String> {
         _ => return None,
     };
     Some(belongs)
+}
+
+/// In the function an argument hides a function of its name.
+fn check_functions(draft: &Draft, function: &Function, diag: &mut Diagnostics) {
+    let arguments = function.arguments();
+    for (name, value) in [("classify", &draft.classify), ("settle", &draft.settle), ("fallback", &draft.fallback)] {
+        let Some(Expr::Path(path)) = value else { continue };
+        let hidden = path.path.get_ident().filter(|path| arguments.iter().any(|argument| argument.name == **path));
+        if let Some(hidden) = hidden {
+            diag.error_at(
+                hidden,
+                format!("`{hidden}` is an argument of this function; write `{name} = self::{hidden}` for a function beside it"),
+            );
+        }
+    }
 }
 
 /// What a function knows only while it runs cannot be a setting.

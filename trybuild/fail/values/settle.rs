@@ -25,4 +25,18 @@ async fn other_argument() -> Answer {
     Ok(1)
 }
 
+fn used(outcome: &Result<u32, io::Error>) -> u32 {
+    *outcome.as_ref().unwrap_or(&0)
+}
+
+#[guarded(rate("10/s", burst = 5), settle = used)]
+async fn hidden(used: u32) -> Answer {
+    Ok(used)
+}
+
+#[guarded(rate("10/s", burst = 5), settle = self::used)]
+async fn not_hidden(used: u32) -> Answer {
+    Ok(used)
+}
+
 fn main() {}
