@@ -19,9 +19,11 @@ use syn::{Attribute, Expr, Generics, ItemImpl, Meta, Token, Type};
 use crate::arguments::mentions;
 use crate::check::{Place, check, check_function};
 use crate::diag::Diagnostics;
+use crate::draft::Draft;
 use crate::expand::{self, Home};
 use crate::function::{Function, hides_guard};
-use crate::parse::{self, Draft};
+use crate::parse;
+use crate::tokens::typed;
 
 /// An `impl`, taken apart as far as the guard needs it.
 pub(crate) struct Block {
@@ -259,7 +261,7 @@ fn check_self(block: &Draft, function: &Function, diag: &mut Diagnostics) {
     let word = Ident::new("self", Span::call_site());
     for value in [&block.policy, &block.key, &block.cost].into_iter().flatten() {
         if mentions(&value.to_token_stream(), &word) {
-            let (name, text) = (&function.signature.ident, parse::typed(value));
+            let (name, text) = (&function.signature.ident, typed(value));
             diag.error(
                 name.span(),
                 format!("`{name}` has no `self`, and the `impl` needs it for `{text}`; write `#[guarded(skip)]` above `{name}`"),

@@ -7,10 +7,11 @@ use syn::{Expr, ExprLit, FnArg, Lit, Pat, ReceiverKind};
 
 use crate::arguments::{mentions, uses};
 use crate::diag::Diagnostics;
+use crate::draft::{Draft, Literal, Value};
 use crate::expand::fallback;
 use crate::function::Function;
 use crate::keys::{Key, Scope};
-use crate::parse::{Draft, Literal, Value, typed};
+use crate::tokens::typed;
 
 /// Where the attribute stands decides what it may say.
 #[derive(Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! `#[guarded]` and `policy!` of the crate `apiguard`.
 //!
-//! Three steps: `items` and `parse` read the settings with their spans, `check` finds what is wrong with them, `expand` writes the
+//! Three steps: `items` and `parse` read the settings with their spans into a `draft`, `check` finds what is wrong with them, `expand` writes the
 //! function. `keys` is the table of settings, `arguments` tells what a body gives away, `block` takes an `impl` apart, `words` writes
 //! a policy into the docs. `boxed` and `instrumented` know what `#[async_trait]` and `#[instrument]` leave when they come first.
 
@@ -11,6 +11,7 @@ mod block;
 mod boxed;
 mod check;
 mod diag;
+mod draft;
 mod expand;
 mod function;
 mod instrumented;
@@ -19,6 +20,7 @@ mod keys;
 mod parse;
 mod policy;
 mod settings;
+mod tokens;
 mod words;
 
 use proc_macro::TokenStream;
@@ -157,7 +159,7 @@ fn guard(settings: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> 
 }
 
 fn guard_function(
-    draft: &parse::Draft,
+    draft: &draft::Draft,
     mut function: function::Function,
     item: &proc_macro2::TokenStream,
     diag: &mut diag::Diagnostics,
@@ -171,7 +173,7 @@ fn guard_function(
         return item.clone();
     }
     // The body is written for the guard (`?` converts to the `E` of `Error<E>`): it stays in one that does nothing.
-    let plain = parse::Draft { krate: draft.krate.clone(), ..parse::Draft::default() };
+    let plain = draft::Draft { krate: draft.krate.clone(), ..draft::Draft::default() };
     expand::function(&plain, expand::Home::Function, function)
 }
 

@@ -8,6 +8,7 @@ use syn::{Attribute, Token, Visibility};
 
 use crate::check::{Place, check};
 use crate::diag::Diagnostics;
+use crate::draft::Draft;
 use crate::{expand, parse, words};
 
 struct Item {
@@ -120,14 +121,14 @@ fn skip_item(input: ParseStream<'_>) -> syn::Result<()> {
 fn one(item: Item, all: &mut Diagnostics) -> TokenStream {
     let Item { attributes, visibility, name, settings } = item;
     let mut diag = Diagnostics::default();
-    let mut draft = parse::Draft::default();
+    let mut draft = Draft::default();
     if let Some(settings) = settings {
         draft = parse::attribute(settings, &mut diag);
         check(&draft, Place::Policy, &mut diag);
     }
     if !diag.is_empty() {
         // The static stays, so that nothing else in the file breaks.
-        draft = parse::Draft { krate: draft.krate, ..parse::Draft::default() };
+        draft = Draft { krate: draft.krate, ..Draft::default() };
     }
     all.append(diag);
     let private = expand::private(&draft);

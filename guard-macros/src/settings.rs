@@ -8,7 +8,7 @@ use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
 use syn::Expr;
 
 use crate::check::left_to_const;
-use crate::parse::{Draft, Value};
+use crate::draft::{Draft, Value};
 
 /// `Settings::new().rate(…)…`: `private` is the path of apiguard's hidden module.
 ///

@@ -9,8 +9,9 @@ use quote::quote;
 use syn::{Attribute, Expr, FnArg, Visibility};
 
 use crate::check::{Setter, known_settings, place};
+use crate::draft::{Draft, Value};
 use crate::function::Function;
-use crate::parse::{self, Draft, Value};
+use crate::tokens;
 
 /// For a function. None for a method that has no docs and may be one of a trait's: it would hide the trait's docs.
 pub(crate) fn of_function(draft: &Draft, function: &Function) -> Option<TokenStream> {
@@ -263,7 +264,7 @@ fn shown_plain<T: Display + Copy>(value: &Value<T>) -> String {
 /// An expression as it was typed, as near as tokens tell, in one line of code.
 fn typed(value: &Expr) -> String {
     // Code in backticks cannot hold a backtick or a line's end.
-    parse::typed(value).replace(['`', '\n'], " ")
+    tokens::typed(value).replace(['`', '\n'], " ")
 }
 
 #[cfg(test)]
@@ -273,7 +274,7 @@ mod tests {
 
     fn of(settings: &str) -> Vec<String> {
         let mut diag = Diagnostics::default();
-        let draft = parse::attribute(settings.parse().unwrap(), &mut diag);
+        let draft = crate::parse::attribute(settings.parse().unwrap(), &mut diag);
         assert!(diag.is_empty(), "{settings}");
         lines(&draft)
     }

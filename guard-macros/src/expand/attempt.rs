@@ -6,9 +6,9 @@ use syn::{FnArg, ReceiverKind, Type};
 
 use super::Output;
 use crate::arguments::{given_away, is_punct, mentions};
+use crate::draft::Draft;
 use crate::function::{Argument, Function, Kind, remove_mut};
 use crate::instrumented;
-use crate::parse::Draft;
 use crate::settings::call_at;
 
 /// What each attempt makes anew of the arguments.

@@ -37,8 +37,8 @@ use syn::ext::IdentExt;
 use self::attempt::{body, per_attempt};
 use self::fallback::Fallback;
 use self::output::Output;
+use crate::draft::Draft;
 use crate::function::Function;
-use crate::parse::Draft;
 use crate::settings::{self, call_at, constant, ends};
 use crate::words;
 

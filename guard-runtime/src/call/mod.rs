@@ -21,23 +21,24 @@
 //! dropped while an attempt runs gives the probe's place back; for the breaker that says nothing, unless the body
 //! panicked or had been running for 5 s.
 
+mod part;
 mod waits;
 
 use std::future::Future;
 use std::hash::Hash;
-use std::ops::Deref;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use guard_spec::{Retry, Settings, Statuses};
 
+pub(crate) use self::part::Part;
+use self::part::{Key, Whole};
 pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
 use crate::breaker::{Change, Pass, Sign};
 use crate::clock::{self, NANOS_PER_MS, Timer};
 use crate::counters::count;
 use crate::keyed::State;
-use crate::limiter::{Entry, Limiter, Refusal, Turn};
+use crate::limiter::{Entry, Refusal, Turn};
 use crate::verdict::Judged;
 use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
 
@@ -46,72 +47,6 @@ const ABANDONED: u64 = 5_000 * NANOS_PER_MS;
 
 /// A server's word holds back the other calls for at most one hour.
 const LONGEST_PAUSE: u64 = 3_600_000 * NANOS_PER_MS;
-
-/// The part of a policy that a call is under: the whole of it, or what it has for a key.
-pub trait Part<'p>: sealed::Sealed + Send + Sync {
-    #[doc(hidden)]
-    type Limiter: Deref<Target = Limiter> + Send + 'p;
-
-    #[doc(hidden)]
-    fn state<'a>(&'a self, policy: &'a Policy) -> &'a State;
-
-    /// The limiter, to be held by a wait.
-    #[doc(hidden)]
-    fn limiter(&self, policy: &'p Policy) -> Self::Limiter;
-}
-
-/// All calls that have no key.
-#[derive(Clone, Copy, Debug)]
-pub struct Whole;
-
-/// The calls of one key.
-#[derive(Debug)]
-pub struct Key(Arc<State>);
-
-impl<'p> Part<'p> for Whole {
-    type Limiter = &'p Limiter;
-
-    #[inline]
-    fn state<'a>(&'a self, policy: &'a Policy) -> &'a State {
-        &policy.state
-    }
-
-    fn limiter(&self, policy: &'p Policy) -> &'p Limiter {
-        &policy.state.limiter
-    }
-}
-
-impl<'p> Part<'p> for Key {
-    type Limiter = KeyLimiter;
-
-    #[inline]
-    fn state<'a>(&'a self, _: &'a Policy) -> &'a State {
-        &self.0
-    }
-
-    fn limiter(&self, _: &'p Policy) -> KeyLimiter {
-        KeyLimiter(Arc::clone(&self.0))
-    }
-}
-
-/// The limiter of a key.
-#[derive(Debug)]
-pub struct KeyLimiter(Arc<State>);
-
-impl Deref for KeyLimiter {
-    type Target = Limiter;
-
-    fn deref(&self) -> &Limiter {
-        &self.0.limiter
-    }
-}
-
-mod sealed {
-    pub trait Sealed {}
-
-    impl Sealed for super::Whole {}
-    impl Sealed for super::Key {}
-}
 
 /// One call under a policy.
 #[derive(Debug)]

@@ -1,0 +1,170 @@
+//! What the attribute says: settings with their spans, as far as they could be read.
+
+use std::time::Duration;
+
+use guard_spec::{Jitter, Quota, Rate, Ratio, Statuses};
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::ToTokens;
+use syn::Expr;
+
+use crate::keys::Key;
+use crate::tokens::boxed_self;
+
+/// A value and where it stands: read here when it is a literal, left to `const` evaluation when it is an expression.
+#[derive(Clone)]
+pub(crate) enum Value<T> {
+    Known(T, Literal),
+    Const(Expr),
+}
+
+/// A literal as it was typed.
+#[derive(Clone)]
+pub(crate) struct Literal {
+    pub(crate) tokens: TokenStream,
+    pub(crate) text: String,
+}
+
+impl Draft {
+    /// Whether the body may run again: the policy's own retries are not known here.
+    pub(crate) fn may_retry(&self) -> bool {
+        match &self.retries {
+            Some(retries) => retries.max.known() != Some(0),
+            None => self.policy.is_some(),
+        }
+    }
+
+    /// Whether the arguments are needed after the body ran.
+    pub(crate) fn keeps_arguments(&self) -> bool {
+        self.may_retry() || self.fallback.is_some()
+    }
+
+    /// A method's settings: its own, and the rest from its guarded `impl`.
+    pub(crate) fn within(&self, block: &Draft) -> Draft {
+        let own = self.clone();
+        let block = block.clone();
+        Draft {
+            name: block.name,
+            policy: block.policy,
+            rates: block.rates,
+            quotas: block.quotas,
+            concurrency: block.concurrency,
+            breaker: block.breaker,
+            retries: own.retries.or(block.retries),
+            timeout: own.timeout.or(block.timeout),
+            attempt_timeout: own.attempt_timeout.or(block.attempt_timeout),
+            key: own.key.or(block.key),
+            cost: own.cost.or(block.cost),
+            settle: own.settle.or(block.settle),
+            classify: own.classify.or(block.classify),
+            fallback: own.fallback,
+            clone: own.clone,
+            doc: own.doc.or(block.doc),
+            skip: own.skip,
+            in_block: true,
+            krate: own.krate.or(block.krate),
+            keys: own.keys,
+        }
+    }
+
+    /// For a body that `#[async_trait]` has put into a box, where `self` has another name.
+    pub(crate) fn with_boxed_self(&self) -> Draft {
+        let rename = |value: &Option<Expr>| {
+            value
+                .as_ref()
+                .map(|value| syn::parse2(boxed_self(value.to_token_stream())).unwrap_or_else(|_| value.clone()))
+        };
+        Draft { policy: rename(&self.policy), key: rename(&self.key), cost: rename(&self.cost), ..self.clone() }
+    }
+
+    /// What a function may set for its calls beside a policy that it shares.
+    pub(crate) fn of_calls(&self) -> Draft {
+        Draft {
+            retries: self.retries.clone(),
+            timeout: self.timeout.clone(),
+            attempt_timeout: self.attempt_timeout.clone(),
+            ..Draft::default()
+        }
+    }
+}
+
+impl<T: Copy> Value<T> {
+    pub(crate) fn known(&self) -> Option<T> {
+        match self {
+            Value::Known(value, _) => Some(*value),
+            Value::Const(_) => None,
+        }
+    }
+}
+
+impl<T> Value<T> {
+    pub(crate) fn is_const(&self) -> bool {
+        matches!(self, Value::Const(_))
+    }
+}
+
+/// What the attribute says.
+#[derive(Clone, Default)]
+pub(crate) struct Draft {
+    pub(crate) name: Option<Expr>,
+    pub(crate) policy: Option<Expr>,
+    pub(crate) rates: Vec<RateDraft>,
+    pub(crate) quotas: Vec<QuotaDraft>,
+    pub(crate) concurrency: Option<ConcurrencyDraft>,
+    pub(crate) breaker: Option<BreakerDraft>,
+    pub(crate) retries: Option<RetryDraft>,
+    pub(crate) timeout: Option<Value<Duration>>,
+    pub(crate) attempt_timeout: Option<Value<Duration>>,
+    pub(crate) key: Option<Expr>,
+    pub(crate) cost: Option<Expr>,
+    pub(crate) settle: Option<Expr>,
+    pub(crate) classify: Option<Expr>,
+    pub(crate) fallback: Option<Expr>,
+    pub(crate) clone: Vec<Ident>,
+    /// Whether the policy in words ends the function's docs.
+    pub(crate) doc: Option<bool>,
+    pub(crate) skip: bool,
+    /// Whether this is a method's, completed by what its guarded `impl` says.
+    pub(crate) in_block: bool,
+    pub(crate) krate: Option<syn::Path>,
+    /// The keys that were given, in order.
+    pub(crate) keys: Vec<(&'static Key, Span)>,
+}
+
+#[derive(Clone)]
+pub(crate) struct RateDraft {
+    pub(crate) rate: Value<Rate>,
+    pub(crate) burst: Option<Value<u32>>,
+    pub(crate) max_wait: Option<Value<Duration>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct QuotaDraft {
+    pub(crate) quota: Value<Quota>,
+    pub(crate) max_wait: Option<Value<Duration>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct ConcurrencyDraft {
+    pub(crate) limit: Value<u32>,
+    pub(crate) max_wait: Option<Value<Duration>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct BreakerDraft {
+    pub(crate) failures: Value<u32>,
+    pub(crate) recovery: Option<Value<Duration>>,
+    pub(crate) successes: Option<Value<u32>>,
+    pub(crate) probes: Option<Value<u32>>,
+}
+
+#[derive(Clone)]
+pub(crate) struct RetryDraft {
+    pub(crate) max: Value<u32>,
+    pub(crate) base: Option<Value<Duration>>,
+    pub(crate) factor: Option<Value<Ratio>>,
+    pub(crate) cap: Option<Value<Duration>>,
+    pub(crate) jitter: Option<Value<Jitter>>,
+    pub(crate) statuses: Option<Value<Statuses>>,
+    /// The keys inside the parentheses.
+    pub(crate) inner: Vec<Ident>,
+}
