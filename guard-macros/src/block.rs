@@ -163,10 +163,8 @@ impl Method {
         let settings = own.into_iter().next().map(|(_, settings)| settings).unwrap_or_default();
         let own = parse::attribute(settings, &mut wrong);
         let draft = own.within(block);
-        if own.keys.is_empty() {
-            // The block's settings have been checked.
-        } else {
-            // What is wrong with the block's alone is said once, there.
+        // What is wrong with the block's settings alone is said once, there.
+        if !own.keys.is_empty() {
             check(if is_right { &draft } else { &own }, Place::Method, &mut wrong);
         }
         let guardable = own.skip || function.check(&mut wrong);

@@ -1,7 +1,7 @@
 //! `#[guarded]` and `policy!` of the crate `apiguard`.
 //!
-//! Three steps: `items` and `parse` read the settings with their spans into a `draft`, `check` finds what is wrong with them, `expand` writes the
-//! function. `keys` is the table of settings, `arguments` tells what a body gives away, `block` takes an `impl` apart, `words` writes
+//! Three steps: `items` and `parse` read the settings with their spans into a `draft`, `check` finds what is wrong with them,
+//! `expand` writes the function. `keys` is the table of settings, `arguments` tells what a body gives away, `block` takes an `impl` apart, `words` writes
 //! a policy into the docs. `boxed` and `instrumented` know what `#[async_trait]` and `#[instrument]` leave when they come first.
 
 #![forbid(unsafe_code)]
