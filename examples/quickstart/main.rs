@@ -134,7 +134,7 @@ async fn bad_day(timeline: &Timeline) -> Result<(), Box<dyn Error>> {
 fn introduce(url: &str) {
     let lasts: Duration = STORY.iter().map(Chapter::lasts).sum();
     say(format_args!("The server at {url} has a bad day of {} s. `fetch` calls it, guarded by", lasts.as_secs()));
-    let settings = registry().get("quickstart").map(|policy| *policy.settings()).unwrap_or_default();
+    let settings = registry().get("quickstart").map(apiguard::Policy::settings).unwrap_or_default();
     let part = |name: &str, value: Option<String>| {
         say(format_args!("  {name:<17}{}", value.as_deref().unwrap_or("none")));
     };

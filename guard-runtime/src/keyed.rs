@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use crate::breaker::{BreakerState, CircuitBreaker};
-use crate::limiter::{Limiter, TokenBucket, Window};
+use crate::limiter::{TokenBucket, Window};
 
 const SHARDS: usize = 64;
 /// How many old keys a new one looks at.
@@ -45,32 +45,6 @@ impl Idle for Window {
 impl Idle for CircuitBreaker {
     fn is_idle(&self) -> bool {
         self.state() == BreakerState::Closed && self.failures() == 0
-    }
-}
-
-/// What the calls of one key share: limits and breaker.
-#[derive(Debug)]
-pub struct State {
-    pub(crate) limiter: Limiter,
-    pub(crate) breaker: Option<CircuitBreaker>,
-}
-
-impl State {
-    /// For settings that have been checked.
-    pub(crate) const fn unchecked(settings: &guard_spec::Settings) -> State {
-        State {
-            limiter: Limiter::unchecked(settings),
-            breaker: match settings.circuit_breaker() {
-                Some(breaker) => Some(CircuitBreaker::unchecked(*breaker)),
-                None => None,
-            },
-        }
-    }
-}
-
-impl Idle for State {
-    fn is_idle(&self) -> bool {
-        self.limiter.is_full() && self.breaker.as_ref().is_none_or(Idle::is_idle)
     }
 }
 

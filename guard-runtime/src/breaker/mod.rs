@@ -55,10 +55,16 @@ use crate::clock::{self, NANOS_PER_MS};
 /// # Ok::<(), apiguard::Problem>(())
 /// ```
 pub struct CircuitBreaker {
+    core: Core,
+    settings: Breaker,
+}
+
+/// The state of a breaker, whose settings are kept elsewhere: those of a policy are the same for all its keys, and change
+/// while it runs. One that is never told of a failure stays closed, which is as good as none.
+pub(crate) struct Core {
     word: AtomicU64,
     /// When the last probe was admitted.
     last_probe: AtomicU64,
-    settings: Breaker,
 }
 
 /// The breaker lets nothing through now.
@@ -87,13 +93,8 @@ impl CircuitBreaker {
     pub fn new(settings: Breaker) -> Result<CircuitBreaker, Problem> {
         match Settings::new().breaker(settings).problems().first() {
             Some(problem) => Err(problem),
-            None => Ok(CircuitBreaker::unchecked(settings)),
+            None => Ok(CircuitBreaker { core: Core::new(), settings }),
         }
-    }
-
-    /// For settings that have been checked.
-    pub(crate) const fn unchecked(settings: Breaker) -> CircuitBreaker {
-        CircuitBreaker { word: AtomicU64::new(0), last_probe: AtomicU64::new(0), settings }
     }
 
     /// The right to one attempt.
@@ -107,6 +108,47 @@ impl CircuitBreaker {
 
     /// Which way the breaker stands. Open becomes half-open when the recovery time has passed.
     pub fn state(&self) -> BreakerState {
+        self.core.state()
+    }
+
+    /// Failures in a row; 0 unless closed.
+    pub fn failures(&self) -> u32 {
+        self.core.failures()
+    }
+
+    /// Lets nothing through until [`force_closed`](CircuitBreaker::force_closed) or [`reset`](CircuitBreaker::reset).
+    pub fn force_open(&self) {
+        self.core.force(BreakerState::ForcedOpen);
+    }
+
+    /// Lets everything through and counts nothing until [`force_open`](CircuitBreaker::force_open) or
+    /// [`reset`](CircuitBreaker::reset).
+    pub fn force_closed(&self) {
+        self.core.force(BreakerState::ForcedClosed);
+    }
+
+    /// Closes it and forgets what it has counted; attempts that are running now do not count any more.
+    pub fn reset(&self) {
+        self.core.force(BreakerState::Closed);
+    }
+
+    fn admit(&self, now: u64) -> Result<(Pass, Option<Change>), CircuitOpen> {
+        self.core.admit(now, &self.settings)
+    }
+
+    fn settle(&self, pass: Pass, sign: Sign, now: u64) -> Option<Change> {
+        self.core.settle(pass, sign, now, &self.settings)
+    }
+}
+
+impl Core {
+    /// Closed.
+    pub(crate) const fn new() -> Core {
+        Core { word: AtomicU64::new(0), last_probe: AtomicU64::new(0) }
+    }
+
+    /// Which way it stands. Open becomes half-open when the recovery time has passed.
+    pub(crate) fn state(&self) -> BreakerState {
         let parts = self.load();
         match parts.phase {
             Phase::Open { until } if clock::now() / NANOS_PER_MS >= until => BreakerState::HalfOpen,
@@ -115,27 +157,16 @@ impl CircuitBreaker {
     }
 
     /// Failures in a row; 0 unless closed.
-    pub fn failures(&self) -> u32 {
+    pub(crate) fn failures(&self) -> u32 {
         match self.load().phase {
             Phase::Closed { failures } => failures,
             _ => 0,
         }
     }
 
-    /// Lets nothing through until [`force_closed`](CircuitBreaker::force_closed) or [`reset`](CircuitBreaker::reset).
-    pub fn force_open(&self) {
-        self.force(BreakerState::ForcedOpen);
-    }
-
-    /// Lets everything through and counts nothing until [`force_open`](CircuitBreaker::force_open) or
-    /// [`reset`](CircuitBreaker::reset).
-    pub fn force_closed(&self) {
-        self.force(BreakerState::ForcedClosed);
-    }
-
-    /// Closes it and forgets what it has counted; attempts that are running now do not count any more.
-    pub fn reset(&self) {
-        self.force(BreakerState::Closed);
+    /// Whether it is as if it had just been made.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.load().phase, Phase::Closed { failures: 0 })
     }
 
     /// To the forced state, or closed for any other; attempts that are running now do not count any more.
@@ -160,7 +191,7 @@ impl CircuitBreaker {
         Parts::unpack(self.word.load(Acquire))
     }
 
-    /// The good path of [`admit`](CircuitBreaker::admit): one load.
+    /// The good path of [`admit`](Core::admit): one load.
     #[inline]
     pub(crate) fn pass_if_closed(&self) -> Option<Pass> {
         let word = self.word.load(Relaxed);
@@ -175,28 +206,28 @@ impl CircuitBreaker {
     }
 
     /// Whether attempts are refused at an instant; takes nothing.
-    pub(crate) fn check(&self, now: u64) -> Result<(), CircuitOpen> {
-        match decide(self.load(), now, self.last_probe.load(Relaxed), &self.settings) {
+    pub(crate) fn check(&self, now: u64, settings: &Breaker) -> Result<(), CircuitOpen> {
+        match decide(self.load(), now, self.last_probe.load(Relaxed), settings) {
             Ok(_) => Ok(()),
             Err(nanos) => Err(CircuitOpen { retry_after: Duration::from_nanos(nanos) }),
         }
     }
 
     /// Lets an attempt through or not.
-    pub(crate) fn admit(&self, now: u64) -> Result<(Pass, Option<Change>), CircuitOpen> {
+    pub(crate) fn admit(&self, now: u64, settings: &Breaker) -> Result<(Pass, Option<Change>), CircuitOpen> {
         match self.pass_if_closed() {
             Some(pass) => Ok((pass, None)),
-            None => self.admit_slowly(now),
+            None => self.admit_slowly(now, settings),
         }
     }
 
     #[cold]
-    fn admit_slowly(&self, now: u64) -> Result<(Pass, Option<Change>), CircuitOpen> {
+    fn admit_slowly(&self, now: u64, settings: &Breaker) -> Result<(Pass, Option<Change>), CircuitOpen> {
         let mut word = self.word.load(Acquire);
         loop {
             let parts = Parts::unpack(word);
             let last_probe = self.last_probe.load(Relaxed);
-            let next = decide(parts, now, last_probe, &self.settings)
+            let next = decide(parts, now, last_probe, settings)
                 .map_err(|nanos| CircuitOpen { retry_after: Duration::from_nanos(nanos) })?;
             let Some(next) = next else { return Ok((Pass(parts.generation), None)) };
             if next == parts {
@@ -219,14 +250,14 @@ impl CircuitBreaker {
     /// Records what an attempt that was let through says of the service.
     #[cold]
     #[inline(never)]
-    pub(crate) fn settle(&self, pass: Pass, sign: Sign, now: u64) -> Option<Change> {
+    pub(crate) fn settle(&self, pass: Pass, sign: Sign, now: u64, settings: &Breaker) -> Option<Change> {
         let mut word = self.word.load(Acquire);
         loop {
             let parts = Parts::unpack(word);
             if parts.generation != pass.0 {
                 return None;
             }
-            let next = record(parts, sign, now, &self.settings)?;
+            let next = record(parts, sign, now, settings)?;
             match self.word.compare_exchange_weak(word, next.pack(), AcqRel, Acquire) {
                 Ok(_) => return change(parts, next),
                 Err(changed) => word = changed,
@@ -277,7 +308,7 @@ mod tests {
     const SECOND: u64 = 1_000 * NANOS_PER_MS;
 
     fn breaker() -> CircuitBreaker {
-        CircuitBreaker::unchecked(Breaker::consecutive(3).recovery(Duration::from_secs(10)))
+        CircuitBreaker::new(Breaker::consecutive(3).recovery(Duration::from_secs(10))).unwrap()
     }
 
     fn attempt(breaker: &CircuitBreaker, sign: Sign, now: u64) {
@@ -316,9 +347,9 @@ mod tests {
         for sign in [Sign::Bad, Sign::Bad, Sign::Good, Sign::Bad, Sign::None, Sign::Bad] {
             attempt(&breaker, sign, 0);
         }
-        assert_eq!(breaker.load().state(), BreakerState::Closed);
+        assert_eq!(breaker.core.load().state(), BreakerState::Closed);
         attempt(&breaker, Sign::Bad, 0);
-        assert_eq!(breaker.load().state(), BreakerState::Open);
+        assert_eq!(breaker.core.load().state(), BreakerState::Open);
         assert_eq!(breaker.admit(SECOND).unwrap_err().retry_after, Duration::from_secs(9));
     }
 
@@ -328,12 +359,12 @@ mod tests {
         for sign in [Sign::Bad, Sign::Bad, Sign::Answered, Sign::Bad, Sign::Bad] {
             attempt(&breaker, sign, 0);
         }
-        assert_eq!(breaker.load().phase, Phase::Closed { failures: 2 });
+        assert_eq!(breaker.core.load().phase, Phase::Closed { failures: 2 });
         attempt(&breaker, Sign::Bad, 0);
         for _ in 0..20 {
             attempt(&breaker, Sign::Answered, 10 * SECOND);
         }
-        assert_eq!(breaker.load().phase, Phase::HalfOpen { successes: 0, running: 0 });
+        assert_eq!(breaker.core.load().phase, Phase::HalfOpen { successes: 0, running: 0 });
     }
 
     #[test]
@@ -362,7 +393,7 @@ mod tests {
         for _ in 0..10_000 {
             attempt(&breaker, Sign::None, 10 * SECOND);
         }
-        assert_eq!(breaker.load().phase, Phase::HalfOpen { successes: 0, running: 0 });
+        assert_eq!(breaker.core.load().phase, Phase::HalfOpen { successes: 0, running: 0 });
     }
 
     #[test]
@@ -373,9 +404,9 @@ mod tests {
         let (probe, _) = breaker.admit(70 * SECOND).unwrap();
         assert!(breaker.admit(70 * SECOND).is_err());
         breaker.settle(probe, Sign::Good, 70 * SECOND);
-        assert_eq!(breaker.load().phase, Phase::HalfOpen { successes: 1, running: 0 });
+        assert_eq!(breaker.core.load().phase, Phase::HalfOpen { successes: 1, running: 0 });
         attempt(&breaker, Sign::Good, 71 * SECOND);
-        assert_eq!(breaker.load().state(), BreakerState::Closed);
+        assert_eq!(breaker.core.load().state(), BreakerState::Closed);
     }
 
     #[test]
@@ -391,7 +422,7 @@ mod tests {
             }
             running.extend(breaker.admit(now).ok().map(|(pass, _)| (now, pass)));
         }
-        assert_eq!(breaker.load().state(), BreakerState::Closed);
+        assert_eq!(breaker.core.load().state(), BreakerState::Closed);
     }
 
     #[test]
@@ -400,15 +431,15 @@ mod tests {
             let breaker = breaker();
             let (stale, _) = breaker.admit(0).unwrap();
             (0..3).for_each(|_| attempt(&breaker, Sign::Bad, 0));
-            let open = breaker.load();
+            let open = breaker.core.load();
             breaker.settle(stale, late, SECOND);
-            assert_eq!(breaker.load(), open);
+            assert_eq!(breaker.core.load(), open);
             let (probe, _) = breaker.admit(10 * SECOND).unwrap();
-            let half_open = breaker.load();
+            let half_open = breaker.core.load();
             breaker.settle(stale, late, 10 * SECOND);
-            assert_eq!(breaker.load(), half_open);
+            assert_eq!(breaker.core.load(), half_open);
             breaker.settle(probe, Sign::Bad, 10 * SECOND);
-            assert_eq!(breaker.load().state(), BreakerState::Open);
+            assert_eq!(breaker.core.load().state(), BreakerState::Open);
         }
     }
 
@@ -419,11 +450,11 @@ mod tests {
         assert!(breaker.admit(1_000 * SECOND).is_err());
         breaker.force_closed();
         (0..10).for_each(|_| attempt(&breaker, Sign::Bad, 0));
-        assert_eq!(breaker.load().state(), BreakerState::ForcedClosed);
+        assert_eq!(breaker.core.load().state(), BreakerState::ForcedClosed);
         let (before, _) = breaker.admit(0).unwrap();
         breaker.reset();
         breaker.settle(before, Sign::Bad, 0);
-        assert_eq!(breaker.load().phase, Phase::Closed { failures: 0 });
+        assert_eq!(breaker.core.load().phase, Phase::Closed { failures: 0 });
     }
 
     #[test]
@@ -436,9 +467,9 @@ mod tests {
 
     #[test]
     fn of_many_threads_exactly_as_many_as_allowed_probe() {
-        let breaker = CircuitBreaker::unchecked(
-            Breaker::consecutive(1).probes(3).successes(1_000).recovery(Duration::from_secs(10)),
-        );
+        let breaker =
+            CircuitBreaker::new(Breaker::consecutive(1).probes(3).successes(1_000).recovery(Duration::from_secs(10)))
+                .unwrap();
         for round in 1..200 {
             breaker.reset();
             let now = round * 1_000 * SECOND;

@@ -29,7 +29,7 @@ use std::hash::Hash;
 use std::pin::Pin;
 use std::time::Duration;
 
-use guard_spec::{Retry, Settings, Statuses};
+use guard_spec::{Breaker, Retry, Settings, Statuses};
 
 pub(crate) use self::part::Part;
 use self::part::{Key, Whole};
@@ -37,13 +37,16 @@ pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
 use crate::breaker::{Change, Pass, Sign};
 use crate::clock::{self, NANOS_PER_MS, Timer};
 use crate::counters::count;
-use crate::keyed::State;
-use crate::limiter::{Entry, Refusal, Turn};
+use crate::limiter::{Entry, Flight, Refusal, Taken, Turn};
+use crate::policy::State;
 use crate::verdict::Judged;
 use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
 
 /// An attempt that the caller drops after it ran this long is a failure: the service hung.
 const ABANDONED: u64 = 5_000 * NANOS_PER_MS;
+
+/// What a policy without a breaker says of one that was forced.
+const NO_BREAKER: Breaker = Breaker::consecutive(u32::MAX);
 
 /// A server's word holds back the other calls for at most one hour.
 const LONGEST_PAUSE: u64 = 3_600_000 * NANOS_PER_MS;
@@ -70,24 +73,25 @@ pub struct Call<'p, S: Part<'p> = Whole> {
     running: Running,
 }
 
-/// Which attempt runs: none, or one with the generation in which the breaker let it through. One word, since every call
-/// writes it twice.
+/// Which attempt runs: none, or one with the generation in which the breaker let it through (20 bits) and what it is counted in
+/// while in flight (8 bits). One word, since every call writes it twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Running(u32);
 
 impl Running {
     const NOTHING: Running = Running(u32::MAX);
-    /// Generations have 20 bits.
-    const WITHOUT_BREAKER: Running = Running(u32::MAX - 1);
+    const FLIGHT_SHIFT: u32 = 20;
 
-    fn pass(self) -> Option<Pass> {
-        (self.0 < Self::WITHOUT_BREAKER.0).then_some(Pass(self.0))
+    fn attempt(Pass(generation): Pass, Flight(flight): Flight) -> Running {
+        Running(generation | u32::from(flight) << Running::FLIGHT_SHIFT)
     }
-}
 
-impl From<Option<Pass>> for Running {
-    fn from(pass: Option<Pass>) -> Running {
-        pass.map_or(Running::WITHOUT_BREAKER, |Pass(generation)| Running(generation))
+    fn pass(self) -> Pass {
+        Pass(self.0 & ((1 << Running::FLIGHT_SHIFT) - 1))
+    }
+
+    fn flight(self) -> Flight {
+        Flight((self.0 >> Running::FLIGHT_SHIFT) as u8)
     }
 }
 
@@ -150,16 +154,26 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         self.attempts
     }
 
-    fn retry(&self) -> Option<&Retry> {
-        self.site.and_then(Settings::retry).or(self.policy.settings().retry())
+    fn retry(&self) -> Option<Retry> {
+        self.site.and_then(Settings::retry).copied().or_else(|| self.policy.with_settings(|s| s.retry().copied()))
     }
 
-    fn timeout(&self) -> Option<Duration> {
-        self.site.and_then(Settings::call_timeout).or(self.policy.settings().call_timeout())
+    /// In nanoseconds; `u64::MAX` for none.
+    #[inline]
+    fn timeout(&self) -> u64 {
+        let own = self.site.and_then(Settings::call_timeout);
+        own.map_or_else(|| self.policy.timeouts().call(), clock::nanos)
     }
 
-    fn attempt_timeout(&self) -> Option<Duration> {
-        self.site.and_then(Settings::single_attempt_timeout).or(self.policy.settings().single_attempt_timeout())
+    /// In nanoseconds; `u64::MAX` for none.
+    #[inline]
+    fn attempt_timeout(&self) -> u64 {
+        let own = self.site.and_then(Settings::single_attempt_timeout);
+        own.map_or_else(|| self.policy.timeouts().attempt(), clock::nanos)
+    }
+
+    fn breaker(&self) -> Option<Breaker> {
+        self.policy.with_settings(|settings| settings.circuit_breaker().copied())
     }
 
     #[inline]
@@ -195,9 +209,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     fn admit_in_time(&mut self, cost: u32) -> bool {
         let now = clock::now();
         if self.attempts == 0 {
-            if let Some(timeout) = self.timeout() {
-                self.deadline = now.saturating_add(clock::nanos(timeout));
-            }
+            self.deadline = now.saturating_add(self.timeout());
         } else if now >= self.deadline {
             return false;
         }
@@ -208,20 +220,14 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[inline]
     fn admit_at(&mut self, now: u64, cost: u32) -> bool {
         let state = self.state();
-        let running = match &state.breaker {
-            None => Running::WITHOUT_BREAKER,
-            Some(breaker) => match breaker.pass_if_closed() {
-                Some(Pass(generation)) => Running(generation),
-                None => return false,
-            },
-        };
+        let Some(pass) = state.breaker.pass_if_closed() else { return false };
         if state.limiter.take_now(cost, now).is_none() {
             return false;
         }
         self.since = now;
         self.granted = now;
         self.attempts = self.attempts.saturating_add(1);
-        self.running = running;
+        self.running = Running::attempt(pass, Flight::UNCOUNTED);
         true
     }
 
@@ -233,45 +239,55 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         if self.attempts > 0 && now >= self.deadline {
             return Admission::Rejected(self.timed_out(self.timeout()));
         }
-        if let Some(open) = self.state().breaker.as_ref().and_then(|breaker| breaker.check(now).err()) {
-            return Admission::Rejected(self.circuit_open(open.retry_after));
+        if let Err(retry_after) = self.check_breaker(now) {
+            return Admission::Rejected(self.circuit_open(retry_after));
         }
         // Half of the time that is left is the attempt's: with a turn at the very deadline, an overloaded policy would spend
         // its rate on attempts that are cut off, and hold that against the service.
         let limiter = self.part.limiter(self.policy);
         let patience = limiter.patience().min(self.deadline.saturating_sub(now) / 2);
         let latest = now.saturating_add(patience);
-        match limiter.enter(self.policy.settings(), self.cost, now, latest) {
+        match limiter.enter(|| self.policy.settings(), self.cost, now, latest) {
             Err(refusal) => Admission::Rejected(self.refused(refusal)),
             Ok(Entry::Turn(ticket)) => {
                 let turn = Turn::new(limiter, ticket);
                 Admission::Waiting(Wait(Box::pin(self.wait(turn, now))))
             }
-            Ok(Entry::Taken(taken)) => match self.admit_to_breaker(now) {
-                Ok(()) => {
-                    self.granted = taken.at();
-                    Admission::Admitted
-                }
-                Err(retry_after) => {
-                    self.state().limiter.give_back(taken, now);
-                    Admission::Rejected(self.circuit_open(retry_after))
-                }
+            Ok(Entry::Taken(taken)) => match self.admit_to_breaker(taken, now) {
+                Ok(()) => Admission::Admitted,
+                Err(rejected) => Admission::Rejected(rejected),
             },
         }
     }
 
-    /// The last step: the breaker's permit.
-    fn admit_to_breaker(&mut self, now: u64) -> Result<(), Duration> {
-        let (pass, change) = match &self.state().breaker {
-            None => (None, None),
-            Some(breaker) => {
-                let (pass, change) = breaker.admit(now).map_err(|open| open.retry_after)?;
-                (Some(pass), change)
+    /// Whether the breaker refuses attempts at an instant, and for how long.
+    fn check_breaker(&self, at: u64) -> Result<(), Duration> {
+        let breaker = &self.state().breaker;
+        if breaker.pass_if_closed().is_some() {
+            return Ok(());
+        }
+        // One that is forced open refuses without settings, too.
+        breaker.check(at, &self.breaker().unwrap_or(NO_BREAKER)).map_err(|open| open.retry_after)
+    }
+
+    /// The last step: the breaker's permit. What was taken goes back if there is none.
+    fn admit_to_breaker(&mut self, taken: Taken, now: u64) -> Result<(), Rejected> {
+        let breaker = &self.state().breaker;
+        let admitted = match breaker.pass_if_closed() {
+            Some(pass) => Ok((pass, None)),
+            None => breaker.admit(now, &self.breaker().unwrap_or(NO_BREAKER)),
+        };
+        let (pass, change) = match admitted {
+            Ok(admitted) => admitted,
+            Err(open) => {
+                self.state().limiter.give_back(taken, now);
+                return Err(self.circuit_open(open.retry_after));
             }
         };
         self.since = now;
+        self.granted = taken.at();
         self.attempts = self.attempts.saturating_add(1);
-        self.running = Running::from(pass);
+        self.running = Running::attempt(pass, taken.flight());
         // Last: a subscriber that panics leaves a call that gives its permit back.
         self.changed(change);
         Ok(())
@@ -289,11 +305,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             self.state().limiter.give_back(taken, now);
             return Err(self.timed_out(self.timeout()));
         }
-        if let Err(retry_after) = self.admit_to_breaker(now) {
-            self.state().limiter.give_back(taken, now);
-            return Err(self.circuit_open(retry_after));
-        }
-        self.granted = taken.at();
+        self.admit_to_breaker(taken, now)?;
         // Last: a subscriber that panics leaves a call that gives everything back.
         telemetry::waited(self.policy.policy_name(), Duration::from_nanos(now.saturating_sub(since)));
         Ok(())
@@ -326,8 +338,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     /// When the attempt has to end; `u64::MAX` for never.
     fn limit(&self) -> u64 {
-        let timeout = self.attempt_timeout().map_or(u64::MAX, clock::nanos);
-        self.since.saturating_add(timeout).min(self.deadline)
+        self.since.saturating_add(self.attempt_timeout()).min(self.deadline)
     }
 
     // ---- after an attempt
@@ -348,13 +359,10 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             return false;
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
-        self.state().limiter.release();
+        self.state().limiter.release(running.flight());
         self.policy.counters.success();
-        if let (Some(breaker), Some(pass)) = (&self.state().breaker, running.pass()) {
-            if !breaker.is_well() {
-                let change = breaker.settle(pass, Sign::Good, clock::now());
-                self.changed(change);
-            }
+        if !self.state().breaker.is_well() {
+            self.tell_breaker(running.pass(), Sign::Good, clock::now());
         }
         true
     }
@@ -363,7 +371,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[cold]
     #[inline(never)]
     pub fn settle(&mut self, judged: &Judged) -> Option<Pause> {
-        let statuses = self.retry().map_or(&Statuses::RETRIED, Retry::retried_statuses);
+        let retry = self.retry();
+        let statuses = retry.as_ref().map_or(&Statuses::RETRIED, Retry::retried_statuses);
         let verdict = judged.under(statuses);
         let now = clock::now();
         self.record(verdict, now);
@@ -397,14 +406,14 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     }
 
     /// The timeout that ends the running attempt.
-    fn limiting_timeout(&self) -> Option<Duration> {
+    fn limiting_timeout(&self) -> u64 {
         if self.limit() == self.deadline { self.timeout() } else { self.attempt_timeout() }
     }
 
-    fn timed_out(&self, after: Option<Duration>) -> Rejected {
+    fn timed_out(&self, after: u64) -> Rejected {
         let policy = self.policy.policy_name().clone();
         count(&self.policy.counters.calls_timed_out);
-        self.rejected(Rejected::TimedOut { policy, after: after.unwrap_or_default() })
+        self.rejected(Rejected::TimedOut { policy, after: Duration::from_nanos(after) })
     }
 
     /// Counts an outcome and tells it to the breaker.
@@ -446,9 +455,15 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             count(&self.policy.counters.retries);
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
-        self.state().limiter.release();
-        if let (Some(breaker), Some(pass)) = (&self.state().breaker, running.pass()) {
-            let change = breaker.settle(pass, sign, now);
+        self.state().limiter.release(running.flight());
+        self.tell_breaker(running.pass(), sign, now);
+    }
+
+    #[cold]
+    fn tell_breaker(&self, pass: Pass, sign: Sign, now: u64) {
+        // Without one nothing counts.
+        if let Some(settings) = self.breaker() {
+            let change = self.state().breaker.settle(pass, sign, now, &settings);
             self.changed(change);
         }
     }
@@ -456,7 +471,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// A retry, if one is worth its while.
     fn plan_retry(&mut self, verdict: Verdict, status: Option<u16>, now: u64) -> Option<Pause> {
         let retryable = matches!(verdict, Verdict::Transient { .. } | Verdict::Throttled { .. });
-        let retry = self.retry().copied().filter(|retry| retryable && self.attempts <= retry.max())?;
+        let retry = self.retry().filter(|retry| retryable && self.attempts <= retry.max())?;
         let last = u64::from(self.delay_ms) * NANOS_PER_MS;
         let own = backoff::delay(&retry, self.attempts, last, random::uniform());
         let delay = match verdict.retry_after().map(clock::nanos) {
@@ -470,10 +485,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         if until >= self.deadline {
             return None;
         }
-        if let Some(breaker) = &self.state().breaker {
-            if breaker.check(until).is_err() {
-                return None;
-            }
+        if self.check_breaker(until).is_err() {
+            return None;
         }
         // A retry that the limits would refuse is not made: its rejection would replace an outcome that says more.
         let limiter = &self.state().limiter;

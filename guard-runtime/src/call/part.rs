@@ -5,8 +5,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::Policy;
-use crate::keyed::State;
 use crate::limiter::Limiter;
+use crate::policy::State;
 
 /// The part of a policy that a call is under: the whole of it, or what it has for a key.
 pub trait Part<'p>: sealed::Sealed + Send + Sync {

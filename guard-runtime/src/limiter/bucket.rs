@@ -101,6 +101,15 @@ impl TokenBucket {
         self.limiter.acquire(n).await.map_err(Refused::from)
     }
 
+    /// Holds another rate from now on: the tokens that are there stay, as far as the new bucket holds so many; those who wait keep
+    /// their order, and their patience.
+    ///
+    /// # Errors
+    /// When the rate is out of range; then nothing has changed.
+    pub fn configure(&self, rate: Rate) -> Result<(), Problem> {
+        self.limiter.configure_alone(&Settings::new().rate(rate))
+    }
+
     /// How many tokens are there for the taking, those already promised to waiters not counted.
     pub fn available(&self) -> u32 {
         self.limiter.available().unwrap_or(u32::MAX)
@@ -126,9 +135,6 @@ impl fmt::Debug for TokenBucket {
     }
 }
 
-/// For a limiter that has all it needs.
-const READY: Settings = Settings::new();
-
 impl Limiter {
     /// For settings that have been checked; it needs them no more.
     pub(super) fn ready(settings: &Settings) -> Limiter {
@@ -137,10 +143,19 @@ impl Limiter {
         limiter
     }
 
+    /// Holds settings of the same kind from now on, if nothing is wrong with them.
+    pub(super) fn configure_alone(&self, settings: &Settings) -> Result<(), Problem> {
+        if let Some(problem) = settings.problems().first() {
+            return Err(problem);
+        }
+        self.configure(settings, settings);
+        Ok(())
+    }
+
     /// Takes tokens that are there, for what has no end.
     pub(super) fn try_acquire(&self, n: u32) -> Result<(), Refusal> {
         let now = clock::now();
-        match self.enter(&READY, n, now, now)? {
+        match self.enter(Settings::new, n, now, now)? {
             Entry::Taken(_) => Ok(()),
             // A turn that has come by `now` is given at once.
             Entry::Turn(ticket) => Err(Refusal::NotYet { retry_after: Turn::new(self, ticket).remaining(now) }),
@@ -150,7 +165,7 @@ impl Limiter {
     /// Waits for tokens, for what has no end.
     pub(super) async fn acquire(&self, n: u32) -> Result<(), Refusal> {
         let now = clock::now();
-        match self.enter(&READY, n, now, now.saturating_add(self.patience()))? {
+        match self.enter(Settings::new, n, now, now.saturating_add(self.patience()))? {
             Entry::Taken(_) => Ok(()),
             Entry::Turn(ticket) => Turn::new(self, ticket).await.map(|_| ()),
         }

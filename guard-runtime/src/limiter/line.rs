@@ -12,7 +12,7 @@ const NONE: u32 = u32::MAX;
 /// An unused slab with more room than this is let go.
 const KEPT: usize = 256;
 
-/// A place in the line; its owner ends it by [`Line::leave`] or [`Line::take_granted`], once.
+/// A place in the line; its owner ends it by [`Line::leave`] or [`Line::take_end`], once.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place(u32);
 
@@ -48,6 +48,16 @@ enum State {
     Free,
     Waiting,
     Granted(Grant),
+    /// By limits that never have more than this.
+    Refused(u32),
+}
+
+/// How a place has ended.
+pub(super) enum End {
+    /// With the mark by which its owner may come back.
+    Granted(Taken, u64),
+    /// It asked for more than there would ever have been.
+    Refused { cost: u32, most: u32 },
 }
 
 impl Line {
@@ -174,13 +184,32 @@ impl Line {
         self.nodes[place.0 as usize].waker.take()
     }
 
-    /// Ends a place that was granted; also gives its mark, by which it may come back.
-    pub(super) fn take_granted(&mut self, place: Place) -> Option<(Taken, u64)> {
-        let node = self.node(place);
-        let State::Granted(grant) = node.state else { return None };
-        let (cost, mark) = (node.cost, node.mark);
+    /// Ends a place that was granted or refused; `None` for one that waits.
+    pub(super) fn take_end(&mut self, place: Place) -> Option<End> {
+        let &Node { cost, mark, state, .. } = self.node(place);
+        let end = match state {
+            State::Granted(grant) => End::Granted(Taken { cost, grant }, mark),
+            State::Refused(most) => End::Refused { cost, most },
+            State::Waiting | State::Free => return None,
+        };
         self.release(place.0);
-        Some((Taken { cost, grant }, mark))
+        Some(end)
+    }
+
+    /// Refuses all that ask for more than this; returns their wakers. Goes through the whole line.
+    pub(super) fn refuse_above(&mut self, most: u32) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        let mut index = self.first;
+        while let Some(node) = self.nodes.get_mut(index as usize) {
+            let (this, cost) = (index, node.cost);
+            index = node.next;
+            if cost > most {
+                node.state = State::Refused(most);
+                woken.extend(node.waker.take());
+                self.unlink(this);
+            }
+        }
+        woken
     }
 
     /// Ends a place that still waits.
@@ -222,11 +251,17 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    use super::super::RATES;
     use super::*;
 
     fn grant(at: u64) -> Grant {
-        Grant { at, first: at, rest: [0; RATES] }
+        Grant { first: at, ..Grant::at(at) }
+    }
+
+    fn take_granted(line: &mut Line, place: Place) -> Option<(Taken, u64)> {
+        match line.take_end(place)? {
+            End::Granted(taken, mark) => Some((taken, mark)),
+            End::Refused { .. } => None,
+        }
     }
 
     /// The line from its first to its last, walked in both directions.
@@ -264,9 +299,9 @@ mod tests {
         assert_eq!(line.first_cost(), Some(2));
         assert!(line.grant_first(grant(7)).is_none(), "nobody has polled yet");
         assert_eq!(order(&line), [4, 6]);
-        let (taken, _) = line.take_granted(places[1]).unwrap();
+        let (taken, _) = take_granted(&mut line, places[1]).unwrap();
         assert_eq!((taken.cost, taken.grant), (2, grant(7)));
-        assert!(line.take_granted(places[3]).is_none());
+        assert!(take_granted(&mut line, places[3]).is_none());
     }
 
     #[test]
@@ -276,16 +311,33 @@ mod tests {
         (0..3).for_each(|at| drop(line.grant_first(grant(at))));
         assert_eq!(order(&line), [4, 5]);
         for index in [1, 0, 2] {
-            let (taken, mark) = line.take_granted(places[index]).unwrap();
+            let (taken, mark) = take_granted(&mut line, places[index]).unwrap();
             line.rejoin(taken.cost, mark);
         }
         assert_eq!(order(&line), [1, 2, 3, 4, 5]);
         assert_eq!(line.promised_until(places[4]), 15);
         while line.grant_first(grant(9)).is_some() || !line.is_empty() {}
-        let (taken, mark) = line.take_granted(places[3]).unwrap();
+        let (taken, mark) = take_granted(&mut line, places[3]).unwrap();
         line.rejoin(taken.cost, mark);
         line.join(6, 0);
         assert_eq!(order(&line), [4, 6]);
+    }
+
+    #[test]
+    fn who_asks_for_more_than_there_will_be_is_refused_and_holds_nobody_up() {
+        let mut line = Line::new();
+        let places: Vec<Place> = [7, 1, 9, 2, 8].into_iter().map(|cost| line.join(cost, 0)).collect();
+        assert!(line.refuse_above(6).is_empty(), "nobody has polled yet");
+        assert_eq!(order(&line), [1, 2]);
+        for (place, cost) in [(0, 7), (2, 9), (4, 8)] {
+            assert!(
+                matches!(line.take_end(places[place]), Some(End::Refused { cost: refused, most: 6 }) if refused == cost)
+            );
+        }
+        assert!(line.take_end(places[1]).is_none() && !line.is_unused());
+        line.leave(places[1]);
+        line.leave(places[3]);
+        assert!(line.is_unused());
     }
 
     #[test]
@@ -294,7 +346,7 @@ mod tests {
         for round in 0..1_000 {
             let places: Vec<Place> = (0..4).map(|_| line.join(1, 0)).collect();
             line.grant_first(grant(round));
-            line.take_granted(places[0]).unwrap();
+            take_granted(&mut line, places[0]).unwrap();
             places[1..].iter().for_each(|place| line.leave(*place));
             assert!(line.is_empty());
         }
@@ -308,7 +360,7 @@ mod tests {
         line.grant_first(grant(1));
         places[1..].iter().for_each(|place| line.leave(*place));
         assert!(line.is_empty() && line.nodes.capacity() >= 10_000, "one grant is not taken yet");
-        line.take_granted(places[0]).unwrap();
+        take_granted(&mut line, places[0]).unwrap();
         assert_eq!(line.nodes.capacity(), 0);
         line.join(1, 0);
         assert_eq!(order(&line), [1]);

@@ -4,10 +4,12 @@
 //! scale   a rate's own unit of time, in which one token is a power of two: no rounding, hence no drift
 //! word    the instant at which a bucket would be full again, and the decision (GCRA) on it: one atomic word
 //! quota   what was taken in the last window
+//! meter   a rate: word and scale
 //! more    what there is beside the first rate, decided upon together: all or nothing is taken
 //! line    who waits, in the order of arrival
 //! turn    the wait of one of them
 //! here    all of it together: take, wait, give back
+//! change  other settings while it runs
 //! bucket, window   a rate and a quota, each usable alone
 //! ```
 //!
@@ -22,7 +24,9 @@
 //! all whose time has come.
 
 mod bucket;
+mod change;
 mod line;
+mod meter;
 mod more;
 mod quota;
 mod scale;
@@ -30,6 +34,7 @@ mod turn;
 mod window;
 mod word;
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -38,7 +43,9 @@ use guard_spec::Settings;
 
 pub use self::bucket::{Refused, TokenBucket};
 use self::line::Line;
-use self::more::{Blocked, Meter, More, RATES};
+use self::meter::Meter;
+pub(crate) use self::more::Flight;
+use self::more::{Blocked, More, RATES};
 pub(crate) use self::turn::{Ticket, Turn};
 pub use self::window::Window;
 use self::word::Word;
@@ -50,28 +57,73 @@ const LATE_TIMER: u64 = 500_000;
 const LONGEST_DEBT: u64 = 3_600_000_000_000;
 
 /// All limits of one policy.
-#[allow(clippy::struct_excessive_bools)] // each is one question, asked by itself
 pub struct Limiter {
-    /// The first rate; of no use without one.
+    /// The first rate, or none.
     first: Meter,
-    has_rate: bool,
-    /// Whether there is nothing beside it.
-    is_alone: bool,
-    limits_flight: bool,
-    limits_tokens: bool,
-    /// The most that one attempt can ask for.
-    most: u32,
     /// The longest that a call waits for its turn, in nanoseconds.
-    patience: u64,
+    patience: AtomicU64,
     inner: Mutex<Inner>,
 }
 
 struct Inner {
+    limits: Limits,
     line: Line,
     /// Made when the first attempt comes.
     more: Option<Box<More>>,
     /// Until then nothing is granted.
     paused_until: u64,
+    /// The rates hold what was taken from then on.
+    since: u64,
+    /// Nothing was given back to them from then on.
+    lowered: u64,
+}
+
+/// What the rates owe for a grant that is taken back.
+#[derive(Clone, Copy, PartialEq)]
+enum Owed {
+    /// They hold nothing of it: they are others.
+    Nothing,
+    /// What they cannot have regained since.
+    Rest,
+    /// What they have not regained since: the grant knows how it left them.
+    All,
+}
+
+/// What is limited.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// Whether there is nothing beside the first rate.
+    rate_alone: bool,
+    in_flight: bool,
+    in_tokens: bool,
+    /// The most that one attempt can ask for.
+    most: u32,
+}
+
+impl Inner {
+    fn owed(&self, at: u64) -> Owed {
+        match at {
+            at if at < self.since => Owed::Nothing,
+            at if at < self.lowered => Owed::Rest,
+            _ => Owed::All,
+        }
+    }
+
+    /// Whether no attempt has come yet that needs what there is beside the first rate.
+    fn lacks_more(&self) -> bool {
+        !self.limits.rate_alone && self.more.is_none()
+    }
+}
+
+impl Limits {
+    const fn of(settings: &Settings) -> Limits {
+        Limits {
+            rate_alone: !settings.has_more_limits(),
+            in_flight: settings.concurrency_limit().is_some(),
+            in_tokens: settings.limits_tokens(),
+            most: settings.most_tokens(),
+        }
+    }
 }
 
 /// Why an attempt was not let through.
@@ -97,6 +149,11 @@ impl Taken {
     pub(crate) fn at(&self) -> u64 {
         self.grant.at
     }
+
+    /// In which it is counted.
+    pub(crate) fn flight(&self) -> Flight {
+        self.grant.flight
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -106,70 +163,71 @@ pub(super) struct Grant {
     /// `full_at` of each rate after it.
     first: u64,
     rest: [u64; RATES],
+    /// In which it is counted.
+    flight: Flight,
+}
+
+impl Grant {
+    fn at(at: u64) -> Grant {
+        Grant { at, first: 0, rest: [0; RATES], flight: Flight::UNCOUNTED }
+    }
 }
 
 impl Limiter {
     /// For settings that have been checked.
     pub(crate) const fn unchecked(settings: &Settings) -> Limiter {
-        let rate = match settings.rate_limit() {
-            Some(rate) => *rate,
-            None => guard_spec::Rate::per_second(1),
-        };
-        let is_alone = !settings.has_more_limits();
-        let word = if is_alone { Word::new() } else { Word::closed() };
-        let first = Meter { word, ..Meter::new(&rate) };
+        let limits = Limits::of(settings);
+        let word = if limits.rate_alone { Word::new() } else { Word::closed() };
         Limiter {
-            first,
-            has_rate: settings.rate_limit().is_some(),
-            is_alone,
-            limits_flight: settings.concurrency_limit().is_some(),
-            limits_tokens: settings.limits_tokens(),
-            most: settings.most_tokens(),
-            patience: settings.patience(),
-            inner: Mutex::new(Inner { line: Line::new(), more: None, paused_until: 0 }),
+            first: Meter::new(settings.rate_limit(), word),
+            patience: AtomicU64::new(settings.patience()),
+            inner: Mutex::new(Inner { limits, line: Line::new(), more: None, paused_until: 0, since: 0, lowered: 0 }),
         }
     }
 
-    pub(crate) const fn patience(&self) -> u64 {
-        self.patience
+    pub(crate) fn patience(&self) -> u64 {
+        self.patience.load(Relaxed)
     }
 
-    /// Takes the tokens if nothing stands in the way: the fast path, one compare-exchange.
+    /// Takes the tokens if nothing stands in the way: the fast path, one compare-exchange. What is in flight is not limited then.
     #[inline]
     pub(crate) fn take_now(&self, n: u32, now: u64) -> Option<Taken> {
-        if !self.has_rate {
-            // Without a limit there is nothing to take, unless there is one of another kind, or a pause.
-            let is_open = !self.first.word.read().1;
-            return is_open.then_some(Taken { cost: n, grant: Grant { at: now, first: 0, rest: [0; RATES] } });
-        }
-        if n > self.most {
-            return None;
-        }
-        let first =
-            self.first.word.take(self.first.scale.units(now), self.first.scale.cost(n), self.first.capacity())?;
-        Some(Taken { cost: n, grant: Grant { at: now, first, rest: [0; RATES] } })
+        let first = self.first.take(n, now)?;
+        Some(Taken { cost: n, grant: Grant { first, ..Grant::at(now) } })
     }
 
-    /// Takes the tokens, or a place in the line if the turn may come by `latest`. The settings are those that it was made for.
-    pub(crate) fn enter(&self, settings: &Settings, n: u32, now: u64, latest: u64) -> Result<Entry, Refusal> {
-        if let Some(taken) = self.take_now(n, now) {
-            return Ok(Entry::Taken(taken));
+    /// Takes the tokens, or a place in the line if the turn may come by `latest`. The settings are those that it holds; they are
+    /// asked for once.
+    pub(crate) fn enter(
+        &self,
+        settings: impl Fn() -> Settings,
+        n: u32,
+        now: u64,
+        latest: u64,
+    ) -> Result<Entry, Refusal> {
+        match self.take_now(n, now) {
+            Some(taken) => Ok(Entry::Taken(taken)),
+            None => self.enter_slowly(&settings, n, now, latest),
         }
-        self.enter_slowly(settings, n, now, latest)
     }
 
     #[cold]
     #[inline(never)]
-    fn enter_slowly(&self, settings: &Settings, n: u32, now: u64, latest: u64) -> Result<Entry, Refusal> {
-        if n > self.most {
-            return Err(Refusal::Never { cost: n, most: self.most });
-        }
+    fn enter_slowly(&self, settings: &dyn Fn() -> Settings, n: u32, now: u64, latest: u64) -> Result<Entry, Refusal> {
         let mut inner = self.lock();
-        if !self.is_alone {
-            inner.more.get_or_insert_with(|| Box::new(More::of(settings)));
+        if inner.lacks_more() {
+            // The settings are not asked for under the lock.
+            self.unlock(inner, now);
+            self.prepare(&settings());
+            inner = self.lock();
+        }
+        let most = inner.limits.most;
+        if n > most {
+            self.unlock(inner, now);
+            return Err(Refusal::Never { cost: n, most });
         }
         // A quota counts at the instant of admission, which is not before the lock was had.
-        let now = if self.is_alone { now } else { clock::now() };
+        let now = if inner.limits.rate_alone { now } else { clock::now() };
         let woken = self.grant(&mut inner, now);
         let decided = if inner.line.is_empty() { self.decide(&mut inner, now, n, false) } else { Ok(()) };
         let result = if inner.line.is_empty() && decided.is_ok() {
@@ -195,28 +253,35 @@ impl Limiter {
     // ---- under the lock
 
     /// The most tokens that one attempt can ask for.
-    pub(super) const fn most(&self) -> u32 {
-        self.most
+    pub(super) fn most(&self) -> u32 {
+        self.peek().limits.most
     }
 
     /// Makes what the limits beside the first rate need.
     pub(super) fn prepare(&self, settings: &Settings) {
-        if !self.is_alone {
-            self.lock().more.get_or_insert_with(|| Box::new(More::of(settings)));
+        let mut inner = self.peek();
+        // Settings that changed since have made it, or need none.
+        if inner.lacks_more() {
+            inner.more = Some(Box::new(More::of(settings)));
         }
+    }
+
+    /// Takes the lock to look, and leaves the fast path open.
+    fn peek(&self) -> MutexGuard<'_, Inner> {
+        // What is in there is consistent at every point where a panic could start.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the lock and closes the fast path.
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // What is in there is consistent at every point where a panic could start.
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let inner = self.peek();
         self.first.word.close();
         inner
     }
 
     /// Gives the lock back; if the first rate alone decides about the next one, the fast path is open again.
     fn unlock(&self, inner: MutexGuard<'_, Inner>, now: u64) {
-        if self.is_alone && inner.line.is_empty() && inner.paused_until <= now {
+        if inner.limits.rate_alone && inner.line.is_empty() && inner.paused_until <= now {
             self.first.word.open();
         }
         drop(inner);
@@ -225,10 +290,8 @@ impl Limiter {
     /// Whether all limits let an attempt through now.
     fn decide(&self, inner: &mut Inner, now: u64, cost: u32, late: bool) -> Result<(), Blocked> {
         let mut until = inner.paused_until;
-        if self.has_rate {
-            if let Err(Blocked::Until(turn)) = self.first.decide(now, cost, late) {
-                until = until.max(turn);
-            }
+        if let Err(Blocked::Until(turn)) = self.first.decide(now, cost, late) {
+            until = until.max(turn);
         }
         let more = match &mut inner.more {
             Some(more) => more.decide(now, cost, late),
@@ -244,15 +307,17 @@ impl Limiter {
 
     /// Takes what [`decide`](Limiter::decide) found to be there.
     fn advance(&self, inner: &mut Inner, now: u64, cost: u32, late: bool) -> Grant {
-        let first = if self.has_rate { self.first.advance(now, cost, late) } else { 0 };
-        let rest = inner.more.as_mut().map(|more| more.advance(now, cost, late)).unwrap_or_default();
-        Grant { at: now, first, rest }
+        let mut grant = Grant { first: self.first.advance(now, cost, late), ..Grant::at(now) };
+        if let Some(more) = &mut inner.more {
+            more.advance(&mut grant, cost, late);
+        }
+        grant
     }
 
     /// The turn of somebody behind `promised` tokens, its own included, as far as time alone decides. By each limit alone it is
     /// the earliest that it can be; several together, and a quota of which several are taken at a time, may make it later.
     fn turn(&self, inner: &mut Inner, now: u64, promised: u64) -> u64 {
-        let first = if self.has_rate { self.first.turn(now, promised) } else { 0 };
+        let first = self.first.turn(now, promised);
         let more = inner.more.as_mut().map_or(0, |more| more.turn(now, promised));
         first.max(more).max(inner.paused_until)
     }
@@ -303,21 +368,23 @@ impl Limiter {
 
     fn undo(&self, inner: &mut Inner, taken: Taken, now: u64) {
         let Taken { cost, grant } = taken;
-        if self.has_rate {
-            self.first.undo(grant.first, cost, now);
+        let owed = inner.owed(grant.at);
+        match owed {
+            Owed::Nothing => {}
+            Owed::Rest => self.first.refund(grant.at, cost, cost, now),
+            Owed::All => self.first.undo(grant.first, cost, now),
         }
         if let Some(more) = &mut inner.more {
-            more.undo(&grant.rest, grant.at, cost, now);
+            more.undo(&grant, cost, now, owed);
         }
+        inner.lowered = now.saturating_add(1);
         self.keep_pause(inner, now);
     }
 
     /// What comes back during a pause is not there when it ends: then there is one token.
     fn keep_pause(&self, inner: &Inner, now: u64) {
         if inner.paused_until > now {
-            if self.has_rate {
-                self.first.pause(inner.paused_until);
-            }
+            self.first.pause(inner.paused_until);
             if let Some(more) = &inner.more {
                 more.pause(inner.paused_until);
             }
@@ -333,18 +400,18 @@ impl Limiter {
 
     /// An attempt that was let through has ended.
     #[inline]
-    pub(crate) fn release(&self) {
-        if self.limits_flight {
-            self.release_slowly();
+    pub(crate) fn release(&self, flight: Flight) {
+        if flight != Flight::UNCOUNTED {
+            self.release_slowly(flight);
         }
     }
 
     #[cold]
-    fn release_slowly(&self) {
+    fn release_slowly(&self, flight: Flight) {
         let now = clock::now();
         self.change(now, |limiter, inner| {
             if let Some(more) = &mut inner.more {
-                more.release();
+                more.release(flight);
             }
             limiter.grant(inner, now)
         });
@@ -384,19 +451,19 @@ impl Limiter {
         self.change(now, |limiter, inner| {
             if used > taken {
                 let more = used - taken;
-                if limiter.has_rate {
-                    limiter.first.charge(now, more, LONGEST_DEBT);
-                }
+                limiter.first.charge(now, more, LONGEST_DEBT);
                 if let Some(others) = &mut inner.more {
                     others.charge(now, more, LONGEST_DEBT);
                 }
             } else if used < taken {
-                if limiter.has_rate {
+                let owed = inner.owed(at);
+                if owed != Owed::Nothing {
                     limiter.first.refund(at, taken, taken - used, now);
                 }
                 if let Some(others) = &mut inner.more {
-                    others.refund(at, taken, taken - used, now);
+                    others.refund(at, taken, taken - used, now, owed);
                 }
+                inner.lowered = now.saturating_add(1);
             }
             limiter.keep_pause(inner, now);
             limiter.grant(inner, now)
@@ -414,34 +481,27 @@ impl Limiter {
 
     /// How many tokens are there for the taking, those promised to waiters not counted; `None` without a limit in tokens.
     pub(crate) fn available(&self) -> Option<u32> {
-        if !self.limits_tokens {
-            return None;
-        }
         let now = clock::now();
         let mut inner = self.lock();
-        let mut free = if self.has_rate {
-            let units = self.first.scale.units(now);
-            let full_at = self.first.word.read().0.max(units);
-            self.first.scale.tokens((units + self.first.capacity()).saturating_sub(full_at))
-        } else {
-            u64::from(self.most)
-        };
+        let limits = inner.limits;
+        let mut free = self.first.free(now);
         if let Some(more) = &mut inner.more {
             free = free.min(more.free(now));
         }
-        free = free.min(u64::from(self.most));
+        // What the others hold when no attempt has come yet.
+        free = free.min(u64::from(limits.most));
         if inner.paused_until > now {
             free = 0;
         }
         let free = free.saturating_sub(inner.line.promised());
         self.unlock(inner, now);
         // At most the capacity, which is a `u32`.
-        Some(u32::try_from(free).unwrap_or(u32::MAX))
+        limits.in_tokens.then(|| u32::try_from(free).unwrap_or(u32::MAX))
     }
 
     /// When somebody who came now would have its turn, as far as time alone decides.
     pub(crate) fn turn_of(&self, cost: u32, now: u64) -> u64 {
-        if self.is_alone && !self.has_rate && !self.first.word.read().1 {
+        if self.first.is_free() {
             return now;
         }
         let mut inner = self.lock();
@@ -456,7 +516,7 @@ impl Limiter {
         let now = clock::now();
         let mut inner = self.lock();
         let mut is_full = inner.line.is_unused() && inner.paused_until <= now;
-        is_full &= !self.has_rate || self.first.is_full(now);
+        is_full &= self.first.is_full(now);
         if let Some(more) = &mut inner.more {
             is_full &= more.is_full(now);
         }
@@ -466,22 +526,19 @@ impl Limiter {
 
     /// How many tasks wait.
     pub(crate) fn waiting(&self) -> usize {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).line.len()
+        self.peek().line.len()
     }
 
     /// How many attempts are in flight, where that is limited.
     pub(crate) fn in_flight(&self) -> Option<u32> {
-        if !self.limits_flight {
-            return None;
-        }
-        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(inner.more.as_ref().map_or(0, |more| more.in_flight()))
+        let inner = self.peek();
+        inner.limits.in_flight.then(|| inner.more.as_ref().map_or(0, |more| more.in_flight()))
     }
 }
 
 impl std::fmt::Debug for Limiter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Limiter").field("most", &self.most).finish_non_exhaustive()
+        f.debug_struct("Limiter").finish_non_exhaustive()
     }
 }
 
@@ -498,5 +555,7 @@ pub(crate) enum Entry {
     Turn(Ticket),
 }
 
+#[cfg(test)]
+mod histories;
 #[cfg(test)]
 mod tests;

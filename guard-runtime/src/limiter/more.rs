@@ -1,10 +1,12 @@
 //! The limits beside the first rate: other rates, quotas, attempts in flight. All under the lock of the line.
 
-use guard_spec::{Concurrency, Rate, Settings};
+use guard_spec::{Concurrency, Settings};
 
+use super::meter::{Meter, Stand};
 use super::quota::Log;
-use super::scale::Scale;
 use super::word::Word;
+use super::{Grant, LONGEST_DEBT, Owed};
+use crate::clock;
 
 /// As many rates beside the first one.
 pub(super) const RATES: usize = Settings::MOST_LIMITS - 1;
@@ -15,13 +17,21 @@ pub(super) struct More {
     quotas: Vec<Log>,
     limit: Option<u32>,
     in_flight: u32,
+    /// Of those who are counted in flight: attempts that were let through while nobody counted are not.
+    flight: Flight,
 }
 
-/// One rate.
-pub(super) struct Meter {
-    pub(super) word: Word,
-    pub(super) scale: Scale,
-    pub(super) burst: u32,
+/// A time in which attempts in flight are counted; 0 when they are not. It moves on when counting begins again, so that the end of
+/// an attempt counts only where its beginning did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Flight(pub(crate) u8);
+
+impl Flight {
+    pub(crate) const UNCOUNTED: Flight = Flight(0);
+
+    fn next(self) -> Flight {
+        Flight(self.0.checked_add(1).unwrap_or(1))
+    }
 }
 
 /// What an attempt waits for.
@@ -33,91 +43,43 @@ pub(super) enum Blocked {
     Full,
 }
 
-impl Meter {
-    /// For a rate that has been checked.
-    pub(super) const fn new(rate: &Rate) -> Meter {
-        Meter { word: Word::new(), scale: Scale::of(rate), burst: rate.capacity() }
-    }
-
-    pub(super) const fn capacity(&self) -> u64 {
-        self.scale.cost(self.burst)
-    }
-
-    /// The turn of somebody behind `promised` tokens, its own included, in nanoseconds.
-    pub(super) fn turn(&self, now: u64, promised: u64) -> u64 {
-        let turn = self.word.turn(self.scale.units(now), self.scale.costs(promised), self.capacity());
-        self.scale.nanos(turn)
-    }
-
-    /// Whether `cost` is there. `late` is for the first in the line: a turn that came a little while ago counts from then.
-    pub(super) fn decide(&self, now: u64, cost: u32, late: bool) -> Result<(), Blocked> {
-        let (now, cost, capacity) = (self.scale.units(now), self.scale.cost(cost), self.capacity());
-        let decided = if late {
-            self.word.decide_late(now, cost, capacity, self.scale.lateness())
-        } else {
-            self.word.decide(now, cost, capacity)
-        };
-        decided.map_err(|turn| Blocked::Until(self.scale.nanos(turn)))
-    }
-
-    /// Takes what [`decide`](Meter::decide) found to be there; `full_at` after it.
-    pub(super) fn advance(&self, now: u64, cost: u32, late: bool) -> u64 {
-        let (now, cost) = (self.scale.units(now), self.scale.cost(cost));
-        if late { self.word.advance_late(now, cost, self.scale.lateness()) } else { self.word.advance(now, cost) }
-    }
-
-    /// Takes back a grant that left `full_at` behind it.
-    ///
-    /// Exact while nobody took more since; otherwise never too much: what the bucket has regained since they were taken
-    /// it would not have regained had they stayed (it may have been full).
-    pub(super) fn undo(&self, full_at: u64, cost: u32, now: u64) {
-        let cost = self.scale.cost(cost);
-        let before = full_at.saturating_sub(cost);
-        let lost = self.scale.units(now).saturating_sub(before);
-        self.word.undo(full_at, cost, cost.saturating_sub(lost));
-    }
-
-    /// Whether it is as if nothing had ever been taken.
-    pub(super) fn is_full(&self, now: u64) -> bool {
-        self.word.read().0 <= self.scale.units(now)
-    }
-
-    /// Nothing before an instant, and then one token and what is regained.
-    pub(super) fn pause(&self, until: u64) {
-        self.word.at_least(self.scale.units(until).saturating_add(self.capacity()).saturating_sub(self.scale.cost(1)));
-    }
-
-    /// Ends what a pause has put off.
-    pub(super) fn resume(&self, now: u64) {
-        self.word.at_most(self.scale.units(now).saturating_add(self.capacity()));
-    }
-
-    /// Takes tokens that were used without having been taken, at most so many that they are paid off in `most` nanoseconds.
-    pub(super) fn charge(&self, now: u64, tokens: u32, most: u64) {
-        let latest = self.scale.units(now.saturating_add(most)).saturating_add(self.capacity());
-        self.word.charge(self.scale.units(now), self.scale.costs(u64::from(tokens)), latest);
-    }
-
-    /// Gives back tokens of an attempt's `cost` that were taken at an instant and not used: no more than what has not been
-    /// regained since, or a bucket that has been full could give more than its capacity.
-    pub(super) fn refund(&self, at: u64, cost: u32, unused: u32, now: u64) {
-        let regained = self.scale.units(now).saturating_sub(self.scale.units(at));
-        let rest = self.scale.cost(cost.min(self.burst)).saturating_sub(regained);
-        self.word.undo(0, 0, rest.min(self.scale.cost(unused.min(self.burst))));
-    }
-}
-
 impl More {
     pub(super) fn of(settings: &Settings) -> More {
-        More {
-            rates: settings.rates().skip(1).map(Meter::new).collect(),
-            quotas: settings
-                .quotas()
-                .map(|quota| Log::new(quota.count(), crate::clock::nanos(quota.window())))
-                .collect(),
-            limit: settings.concurrency_limit().map(Concurrency::limit),
-            in_flight: 0,
+        let mut more = More::default();
+        more.renew(settings, &[None; RATES], 0, 0);
+        more
+    }
+
+    /// Holds other settings since an instant: what was taken still counts. The rates will stand as those that they come from, `at`
+    /// another one.
+    pub(super) fn renew(&mut self, settings: &Settings, stands: &[Option<Stand>; RATES], at: u64, since: u64) {
+        let renewed = settings.rates().skip(1).zip(stands).map(|(rate, stand)| {
+            let meter = Meter::new(Some(rate), Word::closed());
+            if stand.is_some() {
+                meter.renew(Some(rate), *stand, at, LONGEST_DEBT);
+            }
+            meter
+        });
+        self.rates = renewed.collect();
+        let quotas = settings.quotas().map(|quota| {
+            let window = clock::nanos(quota.window());
+            // What reaches back for a whole window and not much longer, or else what reaches furthest.
+            let whole = self.quotas.iter().filter(|log| log.window() >= window).min_by_key(|log| log.window());
+            let known = whole.or(self.quotas.iter().max_by_key(|log| log.window()));
+            known.map_or_else(|| Log::new(quota.count(), window, since), |log| log.with(quota.count(), window))
+        });
+        self.quotas = quotas.collect();
+        let limit = settings.concurrency_limit().map(Concurrency::limit);
+        if self.limit.is_none() || limit.is_none() {
+            self.flight = self.flight.next();
+            self.in_flight = 0;
         }
+        self.limit = limit;
+    }
+
+    /// How one of the rates will stand at an instant.
+    pub(super) fn stand(&self, index: usize, at: u64) -> Option<Stand> {
+        self.rates.get(index)?.stand(at)
     }
 
     pub(super) fn in_flight(&self) -> u32 {
@@ -151,33 +113,40 @@ impl More {
         }
     }
 
-    /// Takes what [`decide`](More::decide) found to be there; `full_at` of each rate after it.
-    pub(super) fn advance(&mut self, now: u64, cost: u32, late: bool) -> [u64; RATES] {
-        let mut full_at = [0; RATES];
-        for (rate, full_at) in self.rates.iter().zip(&mut full_at) {
-            *full_at = rate.advance(now, cost, late);
+    /// Takes what [`decide`](More::decide) found to be there.
+    pub(super) fn advance(&mut self, grant: &mut Grant, cost: u32, late: bool) {
+        for (rate, full_at) in self.rates.iter().zip(&mut grant.rest) {
+            *full_at = rate.advance(grant.at, cost, late);
         }
         for quota in &mut self.quotas {
-            quota.take(now, cost);
+            quota.take(grant.at, cost);
         }
-        self.in_flight = self.in_flight.saturating_add(1);
-        full_at
+        if self.limit.is_some() {
+            self.in_flight = self.in_flight.saturating_add(1);
+            grant.flight = self.flight;
+        }
     }
 
-    /// Takes back what was taken at an instant for an attempt that did not start.
-    pub(super) fn undo(&mut self, full_at: &[u64; RATES], at: u64, cost: u32, now: u64) {
-        for (rate, full_at) in self.rates.iter().zip(full_at) {
-            rate.undo(*full_at, cost, now);
+    /// Takes back what was taken for an attempt that did not start; of the rates what they owe.
+    pub(super) fn undo(&mut self, grant: &Grant, cost: u32, now: u64, owed: Owed) {
+        for (rate, full_at) in self.rates.iter().zip(&grant.rest) {
+            match owed {
+                Owed::Nothing => {}
+                Owed::Rest => rate.refund(grant.at, cost, cost, now),
+                Owed::All => rate.undo(*full_at, cost, now),
+            }
         }
         for quota in &mut self.quotas {
-            quota.give_back(at, cost);
+            quota.give_back(grant.at, cost);
         }
-        self.release();
+        self.release(grant.flight);
     }
 
     /// An attempt has ended.
-    pub(super) fn release(&mut self) {
-        self.in_flight = self.in_flight.saturating_sub(1);
+    pub(super) fn release(&mut self, flight: Flight) {
+        if flight == self.flight {
+            self.in_flight = self.in_flight.saturating_sub(1);
+        }
     }
 
     pub(super) fn pause(&self, until: u64) {
@@ -193,8 +162,10 @@ impl More {
         self.quotas.iter_mut().for_each(|quota| quota.take(now, tokens));
     }
 
-    pub(super) fn refund(&mut self, at: u64, cost: u32, unused: u32, now: u64) {
-        self.rates.iter().for_each(|rate| rate.refund(at, cost, unused, now));
+    pub(super) fn refund(&mut self, at: u64, cost: u32, unused: u32, now: u64, owed: Owed) {
+        if owed != Owed::Nothing {
+            self.rates.iter().for_each(|rate| rate.refund(at, cost, unused, now));
+        }
         self.quotas.iter_mut().for_each(|quota| quota.give_back(at, unused));
     }
 
@@ -207,11 +178,7 @@ impl More {
 
     /// What could be taken now, by the limits here.
     pub(super) fn free(&mut self, now: u64) -> u64 {
-        let rates = self.rates.iter().map(|rate| {
-            let units = rate.scale.units(now);
-            let full_at = rate.word.read().0;
-            rate.scale.tokens((units + rate.capacity()).saturating_sub(full_at.max(units)))
-        });
+        let rates = self.rates.iter().map(|rate| rate.free(now));
         rates.chain(self.quotas.iter_mut().map(|quota| quota.free(now))).min().unwrap_or(u64::MAX)
     }
 }

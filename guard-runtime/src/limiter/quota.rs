@@ -34,12 +34,23 @@ pub(super) struct Log {
     groups: VecDeque<Group>,
     /// All that the groups hold: above `count` after a charge.
     used: u64,
+    /// What was taken before has come back, or was never here.
+    from: u64,
 }
 
 impl Log {
-    /// For `1 <= count` and a window of at least a nanosecond.
-    pub(super) fn new(count: u32, window: u64) -> Log {
-        Log { count, window, share: u64::from(count.div_ceil(PARTS)), groups: VecDeque::new(), used: 0 }
+    /// For `1 <= count` and a window of at least a nanosecond; what was taken before an instant is not in it.
+    pub(super) fn new(count: u32, window: u64, from: u64) -> Log {
+        Log { count, window, share: u64::from(count.div_ceil(PARTS)), groups: VecDeque::new(), used: 0, from }
+    }
+
+    /// The same log for another quota.
+    pub(super) fn with(&self, count: u32, window: u64) -> Log {
+        Log { groups: self.groups.clone(), used: self.used, ..Log::new(count, window, self.from) }
+    }
+
+    pub(super) fn window(&self) -> u64 {
+        self.window
     }
 
     /// Takes out what has come back by now.
@@ -49,6 +60,7 @@ impl Log {
                 break;
             }
             self.used -= first.count;
+            self.from = first.last.saturating_add(1);
             self.groups.pop_front();
         }
     }
@@ -116,6 +128,9 @@ impl Log {
 
     /// Gives back tokens that were taken at an instant, as far as they have not come back by themselves.
     pub(super) fn give_back(&mut self, at: u64, tokens: u32) {
+        if at < self.from {
+            return;
+        }
         // Its group is the first that ends then or later.
         let index = self.groups.partition_point(|group| group.last < at);
         let Some(group) = self.groups.get_mut(index) else { return };
@@ -139,7 +154,7 @@ mod tests {
 
     #[test]
     fn all_is_there_at_once_and_again_a_window_later() {
-        let mut log = Log::new(10, 1_000);
+        let mut log = Log::new(10, 1_000, 0);
         assert_eq!(take_all_there(&mut log, 5_000), 10);
         assert_eq!(log.turn(5_400, 1), 6_000);
         assert_eq!(take_all_there(&mut log, 5_999), 0);
@@ -148,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_was_taken_first_comes_back_first() {
-        let mut log = Log::new(3, 100);
+        let mut log = Log::new(3, 100, 0);
         for at in [0, 10, 20] {
             log.take(at, 1);
         }
@@ -161,7 +176,7 @@ mod tests {
 
     #[test]
     fn what_did_not_start_is_given_back() {
-        let mut log = Log::new(3, 100);
+        let mut log = Log::new(3, 100, 0);
         log.take(0, 1);
         log.take(10, 2);
         log.give_back(10, 2);
@@ -173,15 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn what_has_come_back_by_itself_is_not_given_back_again() {
+        let mut log = Log::new(3, 100, 0);
+        log.take(0, 2);
+        assert_eq!(log.free(100), 3);
+        log.take(100, 3);
+        log.give_back(0, 1);
+        assert_eq!(log.free(150), 0, "those of another attempt");
+    }
+
+    #[test]
     fn a_charge_above_the_quota_is_waited_for() {
-        let mut log = Log::new(3, 100);
+        let mut log = Log::new(3, 100, 0);
         log.take(0, 7);
         assert_eq!((log.free(50), log.turn(50, 1), log.free(100)), (0, 100, 3));
     }
 
     #[test]
     fn charges_of_any_size_are_forgotten_a_window_later() {
-        let mut log = Log::new(10, 100);
+        let mut log = Log::new(10, 100, 0);
         for _ in 0..3 {
             log.take(7, u32::MAX);
         }
@@ -201,7 +226,7 @@ mod tests {
                 dice.wrapping_mul(0x2545_f491_4f6c_dd1d) % n
             };
             let window = 1_000_000;
-            let (mut log, mut exact) = (Log::new(count, window), VecDeque::new());
+            let (mut log, mut exact) = (Log::new(count, window, 0), VecDeque::new());
             let (mut now, mut taken, mut possible) = (0, 0_u64, 0_u64);
             // The same arrivals for a log of every single token.
             let mut free_exactly = VecDeque::new();
@@ -239,7 +264,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_even_by_refunds() {
-        let mut log = Log::new(1_000_000, 1 << 40);
+        let mut log = Log::new(1_000_000, 1 << 40, 0);
         for at in 0..20_000 {
             log.take(at, 4_000);
             log.give_back(at, 3_999);

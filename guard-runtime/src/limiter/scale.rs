@@ -10,8 +10,8 @@ use guard_spec::Rate;
 /// How late timers may be for it to be made up: 2 ms, in nanoseconds.
 pub(super) const LATENESS: u64 = 2_000_000;
 
-/// Instants beyond 73 years saturate: twice that in units, plus a capacity, leaves room in 63 bits.
-const LATEST: u64 = 1 << 61;
+/// Instants beyond 18 years saturate: twice that in units, plus a capacity and a debt, leaves room in 61 bits.
+const LATEST: u64 = 1 << 59;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scale {
@@ -34,6 +34,20 @@ impl Scale {
         let factor = (count << (shift + 63)) / period;
         // Exactly two units a nanosecond cannot be: the loop stops as soon as it is one or more.
         Scale { factor: factor as u64, shift }
+    }
+
+    /// From what [`factor`](Scale::factor) and [`shift`](Scale::shift) gave.
+    #[inline]
+    pub(super) const fn from_parts(factor: u64, shift: u32) -> Scale {
+        Scale { factor, shift }
+    }
+
+    pub(super) const fn factor(self) -> u64 {
+        self.factor
+    }
+
+    pub(super) const fn shift(self) -> u32 {
+        self.shift
     }
 
     /// An instant in units, rounded down.
@@ -59,6 +73,12 @@ impl Scale {
     pub(super) const fn costs(self, n: u64) -> u64 {
         let most = LATEST >> self.shift;
         if n > most { LATEST } else { n << self.shift }
+    }
+
+    /// The tokens of these units of another rate, in units of this one: rounded down.
+    pub(super) const fn convert(self, units: u64, from: Scale) -> u64 {
+        let converted = ((units as u128) << self.shift) >> from.shift;
+        if converted > LATEST as u128 { LATEST } else { converted as u64 }
     }
 
     /// The whole tokens in these units.
@@ -91,7 +111,7 @@ mod tests {
         rates.extend([Rate::per_day(1), Rate::new(3, 7 * days), Rate::new(1, 365 * days), Rate::new(5, days / 4)]);
         for rate in rates {
             let scale = Scale::of(&rate);
-            for nanos in [1, 999_999_937, 86_400_000_000_000, 31_536_000_000_000_000, 1 << 60] {
+            for nanos in [1, 999_999_937, 86_400_000_000_000, 31_536_000_000_000_000, 1 << 58] {
                 let counted = u128::from(scale.tokens(scale.units(nanos)));
                 let exact = exact(&rate, nanos);
                 assert!(counted <= exact, "{rate}: {counted} of {exact} in {nanos} ns");
@@ -104,7 +124,7 @@ mod tests {
     fn an_instant_and_its_units_convert_back() {
         for rate in [Rate::per_second(7), Rate::per_second(999_999_999), Rate::per_day(1)] {
             let scale = Scale::of(&rate);
-            for nanos in [0, 1, 2, 1_000_003, 123_456_789_012_345, 1 << 60] {
+            for nanos in [0, 1, 2, 1_000_003, 123_456_789_012_345, 1 << 58] {
                 let units = scale.units(nanos);
                 assert!(scale.nanos(units) <= nanos);
                 assert!(scale.units(scale.nanos(units)) >= units);
@@ -116,7 +136,7 @@ mod tests {
     #[test]
     fn no_instant_overflows() {
         let scale = Scale::of(&Rate::per_second(600_000_000));
-        assert!(scale.units(u64::MAX) < 1 << 62);
+        assert!(scale.units(u64::MAX) < 1 << 60);
         assert_eq!(scale.nanos(u64::MAX >> 1), scale.nanos(u64::MAX >> 1));
         assert!(scale.nanos(u64::MAX) >= u64::MAX / 2);
     }

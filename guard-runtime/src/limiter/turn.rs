@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::line::Place;
+use super::line::{End, Place};
 use super::scale::LATENESS;
 use super::{Inner, Limiter, Refusal, Taken, wake};
 use crate::clock::{self, Timer};
@@ -56,8 +56,14 @@ impl<L: Deref<Target = Limiter>> Turn<L> {
         Duration::from_nanos(self.spot.due.saturating_sub(now))
     }
 
+    /// When to look again.
+    #[cfg(test)]
+    pub(super) fn look_at(&self) -> u64 {
+        self.spot.look_at
+    }
+
     /// One look at the line: the tokens, a refusal, or when to look again.
-    fn look(&mut self, waker: &Waker) -> Poll<Result<Taken, Refusal>> {
+    pub(super) fn look(&mut self, waker: &Waker) -> Poll<Result<Taken, Refusal>> {
         let Some(place) = self.spot.place else {
             return Poll::Pending; // polled again after it was ready
         };
@@ -68,22 +74,29 @@ impl<L: Deref<Target = Limiter>> Turn<L> {
         // Taken out, so that a grant to itself does not wake it.
         let old = inner.line.take_waker(place);
         let mut woken = limiter.grant(&mut inner, now);
-        let taken = match inner.line.take_granted(place) {
-            Some((taken, mark)) if now.saturating_sub(taken.at()) > PARKED => {
-                let paid = limiter.pay_again(&mut inner, taken, now);
+        let end = inner.line.take_end(place);
+        self.spot.place = end.is_none().then_some(place);
+        let most = inner.limits.most;
+        let ready = match end {
+            Some(End::Granted(taken, mark)) if now.saturating_sub(taken.at()) > PARKED => {
+                let paid = if taken.cost > most {
+                    limiter.undo(&mut inner, taken, now);
+                    Some(Err(Refusal::Never { cost: taken.cost, most }))
+                } else {
+                    limiter.pay_again(&mut inner, taken, now).map(Ok)
+                };
                 if paid.is_none() {
                     self.spot.place = Some(inner.line.rejoin(taken.cost, mark));
                 }
                 woken.extend(limiter.grant(&mut inner, now));
                 paid
             }
-            granted => granted.map(|(taken, _)| taken),
+            Some(End::Granted(taken, _)) => Some(Ok(taken)),
+            Some(End::Refused { cost, most }) => Some(Err(Refusal::Never { cost, most })),
+            None => None,
         };
-        let result = match (taken, self.spot.place) {
-            (Some(taken), _) => {
-                self.spot.place = None;
-                Poll::Ready(Ok(taken))
-            }
+        let result = match (ready, self.spot.place) {
+            (Some(ready), _) => Poll::Ready(ready),
             (None, Some(place)) => self.spot.wait_on(place, limiter, &mut inner, now, waker, &mut woken).map(Err),
             (None, None) => Poll::Pending,
         };
@@ -168,11 +181,13 @@ impl<L: Deref<Target = Limiter>> Drop for Turn<L> {
         let now = clock::now();
         let mut inner = limiter.lock();
         let old = inner.line.take_waker(place);
-        let woken = if let Some((taken, _)) = inner.line.take_granted(place) {
-            limiter.take_back(&mut inner, taken, now)
-        } else {
-            inner.line.leave(place);
-            limiter.grant(&mut inner, now)
+        let woken = match inner.line.take_end(place) {
+            Some(End::Granted(taken, _)) => limiter.take_back(&mut inner, taken, now),
+            Some(End::Refused { .. }) => Vec::new(),
+            None => {
+                inner.line.leave(place);
+                limiter.grant(&mut inner, now)
+            }
         };
         limiter.unlock(inner, now);
         drop(old);

@@ -70,6 +70,15 @@ impl Window {
         self.limiter.acquire(n).await.map_err(Refused::from)
     }
 
+    /// Holds another quota from now on: what was taken before counts, as far as the old window reaches back; those who wait keep
+    /// their order, and their patience.
+    ///
+    /// # Errors
+    /// When the quota is out of range; then nothing has changed.
+    pub fn configure(&self, quota: Quota) -> Result<(), Problem> {
+        self.limiter.configure_alone(&Settings::new().quota(quota))
+    }
+
     /// How many tokens are there for the taking, those already promised to waiters not counted.
     pub fn available(&self) -> u32 {
         self.limiter.available().unwrap_or(u32::MAX)

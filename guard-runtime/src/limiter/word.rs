@@ -15,24 +15,40 @@
 //! `burst + rate x (t + 2 ms)` grants in any time `t`, however many use the credit. (A task that the executor runs late
 //! after its grant starts late; one that is run over 50 ms late pays again, see `turn`.)
 //!
-//! Orderings: everything is relaxed. The word carries nothing but itself, and what the line holds is under its lock.
+//! The rate may change while it is used. Then the word is closed, and opened again in another generation: a take that has
+//! read the rate before fails at its compare-exchange (unless four changes come between its two steps and leave the same
+//! `full_at`).
+//!
+//! Orderings: the word carries nothing but itself and the rate. Whoever finds it open has acquired the rate that was stored
+//! before it was opened ([`open`](Word::open) releases); a take releases, and closing acquires, so that a new rate is not stored
+//! before the takes that come before it in the word's order have read the old one. What the line holds is under its lock.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 
 /// Set while somebody waits, and while the lock's owner changes the word: the fast path is closed.
 const CLOSED: u64 = 1;
+/// The generation.
+const GENERATION: u64 = 0b110;
+const NEXT_GENERATION: u64 = 0b010;
+const SHIFT: u32 = 3;
+/// `full_at` is no later than this; instants are below half of it.
+pub(super) const LATEST_FULL: u64 = (1 << 61) - 1;
 
 pub(super) struct Word {
-    /// `full_at << 1 | CLOSED`.
+    /// `full_at << 3 | generation << 1 | CLOSED`.
     state: AtomicU64,
     /// How late the last grant was, at most [`LATENESS`](super::scale::LATENESS).
     credit: AtomicU64,
 }
 
+/// An open word.
+#[derive(Clone, Copy)]
+pub(super) struct Seen(u64);
+
 /// Where a grant counts from.
 #[inline]
 fn base(full_at: u64, now: u64, credit: u64) -> u64 {
-    // `full_at + credit >= now` keeps the schedule; both are below 2^63.
+    // `full_at + credit >= now` keeps the schedule; both are below 2^62.
     if full_at + credit >= now { full_at } else { now }
 }
 
@@ -47,29 +63,36 @@ impl Word {
         Word { state: AtomicU64::new(CLOSED), credit: AtomicU64::new(0) }
     }
 
-    /// Takes `cost` if it is there and the fast path is open; returns `full_at` after it.
+    /// The word as it is, if the fast path is open.
     #[inline]
-    pub(super) fn take(&self, now: u64, cost: u64, capacity: u64) -> Option<u64> {
-        let mut state = self.state.load(Relaxed);
+    pub(super) fn seen(&self) -> Option<Seen> {
+        let state = self.state.load(Acquire);
+        (state & CLOSED == 0).then_some(Seen(state))
+    }
+
+    /// Takes `cost` if it is there and the fast path is open; returns `full_at` after it. The cost is that of the rate that holds
+    /// since the word was [`seen`](Word::seen).
+    #[inline]
+    pub(super) fn take(&self, Seen(mut state): Seen, now: u64, cost: u64, capacity: u64) -> Option<u64> {
+        let generation = state & GENERATION;
         loop {
-            if state & CLOSED != 0 {
+            if state & (CLOSED | GENERATION) != generation {
                 return None;
             }
-            let full_at = base(state >> 1, now, self.credit.load(Relaxed)) + cost;
+            let full_at = base(state >> SHIFT, now, self.credit.load(Relaxed)) + cost;
             if full_at > now + capacity {
                 return None;
             }
-            match self.state.compare_exchange_weak(state, full_at << 1, Relaxed, Relaxed) {
+            match self.state.compare_exchange_weak(state, full_at << SHIFT | generation, Release, Relaxed) {
                 Ok(_) => return Some(full_at),
                 Err(changed) => state = changed,
             }
         }
     }
 
-    /// `full_at`, and whether the fast path is closed.
-    pub(super) fn read(&self) -> (u64, bool) {
-        let state = self.state.load(Relaxed);
-        (state >> 1, state & CLOSED != 0)
+    /// `full_at`.
+    pub(super) fn full_at(&self) -> u64 {
+        self.state.load(Relaxed) >> SHIFT
     }
 
     // The rest is for the owner of the line's lock. Between `close` and `open` nobody else changes the word: the fast
@@ -77,26 +100,30 @@ impl Word {
 
     /// Closes the fast path.
     pub(super) fn close(&self) {
-        self.state.fetch_or(CLOSED, Relaxed);
+        self.state.fetch_or(CLOSED, Acquire);
     }
 
     /// Opens the fast path.
     pub(super) fn open(&self) {
-        self.state.fetch_and(!CLOSED, Relaxed);
-    }
-
-    fn full_at(&self) -> u64 {
-        self.state.load(Relaxed) >> 1
+        self.state.fetch_and(!CLOSED, Release);
     }
 
     fn set(&self, full_at: u64) {
-        self.state.store(full_at << 1 | CLOSED, Relaxed);
+        let generation = self.state.load(Relaxed) & GENERATION;
+        self.state.store(full_at.min(LATEST_FULL) << SHIFT | generation | CLOSED, Relaxed);
+    }
+
+    /// Begins anew under another rate, with this `full_at`.
+    pub(super) fn renew(&self, full_at: u64) {
+        let generation = self.state.load(Relaxed).wrapping_add(NEXT_GENERATION) & GENERATION;
+        self.credit.store(0, Relaxed);
+        self.state.store(full_at.min(LATEST_FULL) << SHIFT | generation | CLOSED, Relaxed);
     }
 
     /// The turn of somebody behind `promised` units, its own included.
     pub(super) fn turn(&self, now: u64, promised: u64, capacity: u64) -> u64 {
         let base = base(self.full_at(), now, self.credit.load(Relaxed));
-        base.saturating_add(promised).saturating_sub(capacity).min(u64::MAX >> 2)
+        base.saturating_add(promised).saturating_sub(capacity)
     }
 
     /// Whether `cost` is there for somebody who comes now; else the turn.
@@ -130,7 +157,7 @@ impl Word {
 
     /// Moves `full_at` to an instant, unless it is later already.
     pub(super) fn at_least(&self, full_at: u64) {
-        self.set(self.full_at().max(full_at.min(u64::MAX >> 2)));
+        self.set(self.full_at().max(full_at));
     }
 
     /// Takes `cost`, there or not, as far as `full_at` does not come to lie beyond `latest` by it.
@@ -159,55 +186,59 @@ mod tests {
     /// Units are nanoseconds here and a token is 100 of them.
     const TOKEN: u64 = 100;
 
+    fn take(word: &Word, now: u64, cost: u64, capacity: u64) -> Option<u64> {
+        word.take(word.seen()?, now, cost, capacity)
+    }
+
     #[test]
     fn a_full_bucket_gives_its_capacity_and_then_the_rate() {
         let word = Word::new();
         let now = 1_000;
         for _ in 0..3 {
-            assert!(word.take(now, TOKEN, 3 * TOKEN).is_some());
+            assert!(take(&word, now, TOKEN, 3 * TOKEN).is_some());
         }
-        assert!(word.take(now + 99, TOKEN, 3 * TOKEN).is_none());
-        assert!(word.take(now + 100, TOKEN, 3 * TOKEN).is_some());
-        assert!(word.take(now + 100, TOKEN, 3 * TOKEN).is_none());
+        assert!(take(&word, now + 99, TOKEN, 3 * TOKEN).is_none());
+        assert!(take(&word, now + 100, TOKEN, 3 * TOKEN).is_some());
+        assert!(take(&word, now + 100, TOKEN, 3 * TOKEN).is_none());
         assert_eq!(word.turn(now + 100, TOKEN, 3 * TOKEN), now + 200);
     }
 
     #[test]
     fn idle_time_earns_no_more_than_the_capacity() {
         let word = Word::new();
-        let now = 1 << 60;
-        let taken = (0..10).filter(|_| word.take(now, TOKEN, 3 * TOKEN).is_some()).count();
+        let now = 1 << 59;
+        let taken = (0..10).filter(|_| take(&word, now, TOKEN, 3 * TOKEN).is_some()).count();
         assert_eq!(taken, 3);
     }
 
     #[test]
     fn a_clock_that_steps_back_takes_nothing_away() {
         let word = Word::new();
-        assert!(word.take(1_000, TOKEN, TOKEN).is_some());
-        assert!(word.take(0, TOKEN, TOKEN).is_none());
-        assert!(word.take(1_100, TOKEN, TOKEN).is_some());
+        assert!(take(&word, 1_000, TOKEN, TOKEN).is_some());
+        assert!(take(&word, 0, TOKEN, TOKEN).is_none());
+        assert!(take(&word, 1_100, TOKEN, TOKEN).is_some());
     }
 
     #[test]
     fn a_late_grant_counts_from_its_turn_and_leaves_its_lateness_as_credit() {
         let word = Word::new();
-        assert!(word.take(1_000, TOKEN, TOKEN).is_some());
+        assert!(take(&word, 1_000, TOKEN, TOKEN).is_some());
         word.close();
         assert_eq!(word.decide_late(1_099, TOKEN, TOKEN, 50), Err(1_100));
         assert_eq!(word.decide_late(1_130, TOKEN, TOKEN, 50), Ok(()));
         assert_eq!(word.advance_late(1_130, TOKEN, 50), 1_200);
         word.open();
-        assert!(word.take(1_199, TOKEN, TOKEN).is_none());
+        assert!(take(&word, 1_199, TOKEN, TOKEN).is_none());
         // 30 late, within the credit of 30: the schedule holds.
-        assert_eq!(word.take(1_230, TOKEN, TOKEN), Some(1_300));
+        assert_eq!(take(&word, 1_230, TOKEN, TOKEN), Some(1_300));
         // 31 late: a pause, and a schedule that starts anew.
-        assert_eq!(word.take(1_331, TOKEN, TOKEN), Some(1_431));
+        assert_eq!(take(&word, 1_331, TOKEN, TOKEN), Some(1_431));
     }
 
     #[test]
     fn no_more_than_the_lateness_is_made_up() {
         let word = Word::new();
-        assert!(word.take(1_000, TOKEN, TOKEN).is_some());
+        assert!(take(&word, 1_000, TOKEN, TOKEN).is_some());
         word.close();
         // A runtime that stood still for ten tokens: one is granted, the schedule moves on by the rest.
         assert_eq!(word.advance_late(2_000, TOKEN, 50), 2_050);
@@ -217,7 +248,7 @@ mod tests {
     #[test]
     fn what_is_taken_back_is_exact_or_less() {
         let word = Word::new();
-        let taken = word.take(1_000, TOKEN, 2 * TOKEN).unwrap();
+        let taken = take(&word, 1_000, TOKEN, 2 * TOKEN).unwrap();
         word.close();
         word.undo(taken, TOKEN, 0);
         assert_eq!(word.full_at(), 1_000);
@@ -225,5 +256,22 @@ mod tests {
         let second = word.advance(1_000, TOKEN);
         word.undo(taken, TOKEN, 40);
         assert_eq!(word.full_at(), second - 40);
+    }
+
+    #[test]
+    fn a_take_under_a_rate_that_has_changed_fails() {
+        let word = Word::new();
+        let seen = word.seen().unwrap();
+        word.close();
+        assert!(word.seen().is_none());
+        word.renew(0);
+        word.open();
+        assert_eq!(word.take(seen, 1_000, TOKEN, TOKEN), None);
+        assert_eq!(take(&word, 1_000, TOKEN, TOKEN), Some(1_100));
+        // Without a change the fast path may close and open again in between.
+        let seen = word.seen().unwrap();
+        word.close();
+        word.open();
+        assert_eq!(word.take(seen, 1_100, TOKEN, TOKEN), Some(1_200));
     }
 }

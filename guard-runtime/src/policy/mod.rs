@@ -1,17 +1,24 @@
 //! A policy: a name, settings, and the state that they govern. Plain atomics, made in a `static`, shared by path.
 
+mod live;
+mod snapshot;
+mod state;
+
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use guard_spec::{Breaker, Concurrency, InvalidSettings, Quota, Rate, Retry, Settings};
 
-use crate::breaker::{BreakerState, CircuitBreaker};
+use self::live::{Live, Timeouts};
+pub use self::snapshot::{Outcomes, Rejections, Snapshot};
+pub(crate) use self::state::State;
+use crate::breaker::BreakerState;
 use crate::call::{Call, Part};
 use crate::counters::Counters;
-use crate::keyed::{Keyed, State};
+use crate::keyed::Keyed;
 use crate::verdict::{self, Judged};
 use crate::{Error, PolicyName, telemetry};
 
@@ -32,7 +39,7 @@ use crate::{Error, PolicyName, telemetry};
 /// (`policy!` does the same and lists it in the registry.)
 pub struct Policy {
     name: PolicyName,
-    settings: Settings,
+    live: Live,
     pub(crate) state: State,
     /// A state for each key of the calls that have one.
     pub(crate) keys: Keyed<u64, State>,
@@ -67,7 +74,7 @@ impl Policy {
     pub(crate) const fn unchecked(name: PolicyName, settings: &Settings) -> Policy {
         Policy {
             name,
-            settings: *settings,
+            live: Live::new(settings),
             state: State::unchecked(settings),
             keys: Keyed::new(),
             counters: Counters::new(),
@@ -83,9 +90,59 @@ impl Policy {
         &self.name
     }
 
-    /// Its settings.
-    pub const fn settings(&self) -> &Settings {
-        &self.settings
+    /// Its settings, as they are now.
+    pub fn settings(&self) -> Settings {
+        self.live.read(Settings::clone)
+    }
+
+    pub(crate) fn with_settings<T>(&self, read: impl FnOnce(&Settings) -> T) -> T {
+        self.live.read(read)
+    }
+
+    #[inline]
+    pub(crate) fn timeouts(&self) -> &Timeouts {
+        &self.live.timeouts
+    }
+
+    /// Holds other settings from now on, while calls run and wait.
+    ///
+    /// Nothing that was taken is forgotten or counted twice: a rate keeps the tokens that are there, as far as the new burst holds
+    /// so many (an empty bucket stays empty), a quota counts what was taken before, attempts in flight stay in flight. Those
+    /// who wait keep their order and are let through by the new limits; who asks for more than these ever have is rejected. A pause
+    /// that a server asked for goes on. A breaker whose settings change closes and begins anew, unless it is forced; one whose
+    /// settings stay keeps its state. Retries and timeouts hold from the next attempt on; a running attempt keeps its end.
+    ///
+    /// Two things are not known and count from now on: what was taken under no quota, and attempts in flight that nobody
+    /// counted. What was taken before is not given back to rates any more when it turns out to be unused (`settle`).
+    ///
+    /// A guarded function that was compiled without retries, or without a timeout, has no code for them: its settings say
+    /// otherwise then.
+    ///
+    /// ```
+    /// use apiguard::{Policy, Rate, Settings};
+    ///
+    /// let policy = Policy::builder("stripe").rate(Rate::per_second(10)).build()?;
+    /// policy.configure(policy.settings().rate(Rate::per_second(25)))?;
+    /// let wrong = policy.configure(Settings::new().rate(Rate::per_second(0))).unwrap_err();
+    /// assert_eq!(wrong.to_string(), "`rate = \"0/s\"` never admits a call; write at least `1/s`");
+    /// assert_eq!(policy.settings().rate_limit(), Some(&Rate::per_second(25)));
+    /// # Ok::<(), apiguard::InvalidSettings>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Everything that is wrong with the settings; then nothing has changed.
+    pub fn configure(&self, settings: Settings) -> Result<(), InvalidSettings> {
+        settings.validate()?;
+        let one_at_a_time = self.live.lock();
+        let (old, version) = self.live.replace(&settings);
+        let mut changes = Vec::new();
+        self.each_state(|state| changes.extend(state.configure(&old, &settings, version)));
+        drop(one_at_a_time);
+        // Subscribers are code of the user's.
+        for change in changes {
+            telemetry::changed(&self.name, change);
+        }
+        Ok(())
     }
 
     /// Calls an async closure under this policy: limits, breaker, retries and timeouts as with the attribute.
@@ -183,8 +240,8 @@ impl Policy {
         }
     }
 
-    /// Rejects every call until [`force_closed`](Policy::force_closed) or [`reset`](Policy::reset). Nothing for a policy
-    /// without a breaker.
+    /// Rejects every call until [`force_closed`](Policy::force_closed) or [`reset`](Policy::reset), of a policy without a breaker,
+    /// too.
     pub fn force_open(&self) {
         self.force(BreakerState::ForcedOpen);
     }
@@ -203,13 +260,13 @@ impl Policy {
 
     fn force(&self, state: BreakerState) {
         self.each_state(|each| {
-            if let Some(change) = each.breaker.as_ref().and_then(|breaker| breaker.force(state)) {
+            if let Some(change) = each.breaker.force(state) {
                 telemetry::changed(&self.name, change);
             }
         });
     }
 
-    fn each_state(&self, change: impl Fn(&State)) {
+    fn each_state(&self, mut change: impl FnMut(&State)) {
         change(&self.state);
         self.keys.values().iter().for_each(|state| change(state));
     }
@@ -217,21 +274,40 @@ impl Policy {
     /// The state of a key, by its hash.
     pub(crate) fn state_of<T: Hash + ?Sized>(&self, key: &T) -> Arc<State> {
         let hash = self.keys.hash_of(key);
-        self.keys.get_or_insert_with(&hash, || {
-            let state = State::unchecked(self.settings());
+        let state = self.keys.get_or_insert_with(&hash, || {
+            let version = self.live.version();
+            let state = State { version: AtomicU32::new(version), ..State::unchecked(&self.settings()) };
             // A key that comes while the policy is forced open or closed is, too.
-            if let (Some(breaker), Some(all)) = (&state.breaker, &self.state.breaker) {
-                if matches!(all.state(), BreakerState::ForcedOpen | BreakerState::ForcedClosed) {
-                    breaker.force(all.state());
-                }
+            let all = self.state.breaker.state();
+            if matches!(all, BreakerState::ForcedOpen | BreakerState::ForcedClosed) {
+                state.breaker.force(all);
             }
             state
-        })
+        });
+        if state.version.load(Relaxed) != self.live.version() {
+            self.bring_up_to_date(&state);
+        }
+        state
+    }
+
+    /// A key's state that was made while the settings changed has the old ones, perhaps.
+    #[cold]
+    fn bring_up_to_date(&self, state: &State) {
+        let one_at_a_time = self.live.lock();
+        let settings = self.settings();
+        let change = state.configure(&settings, &settings, self.live.version());
+        drop(one_at_a_time);
+        if let Some(change) = change {
+            telemetry::changed(&self.name, change);
+        }
     }
 
     /// What it has done so far and how it stands.
     pub fn snapshot(&self) -> Snapshot {
-        let State { limiter, breaker } = &self.state;
+        let State { limiter, breaker, .. } = &self.state;
+        let settings = self.settings();
+        let stands = breaker.state();
+        let has_breaker = settings.circuit_breaker().is_some() || stands != BreakerState::Closed;
         let counters = &self.counters;
         let read = |counter: &AtomicU64| counter.load(Relaxed);
         // Before the outcomes and rejections that they are a part of, so that `calls` is never too low.
@@ -253,7 +329,7 @@ impl Policy {
         let never_ran = rejections.total().saturating_sub(rejected_retries);
         Snapshot {
             name: self.name.clone(),
-            settings: *self.settings(),
+            settings,
             calls: outcomes.total().saturating_sub(retries) + never_ran,
             retries,
             waits: read(&counters.waits),
@@ -263,8 +339,8 @@ impl Policy {
             tokens: limiter.available(),
             in_flight: limiter.in_flight(),
             waiting: limiter.waiting(),
-            breaker: breaker.as_ref().map(CircuitBreaker::state),
-            failures_in_a_row: breaker.as_ref().map_or(0, CircuitBreaker::failures),
+            breaker: has_breaker.then_some(stands),
+            failures_in_a_row: breaker.failures(),
             keys: self.keys.len(),
         }
     }
@@ -272,7 +348,7 @@ impl Policy {
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy").field("name", &self.name).field("settings", self.settings()).finish_non_exhaustive()
+        f.debug_struct("Policy").field("name", &self.name).field("settings", &self.settings()).finish_non_exhaustive()
     }
 }
 
@@ -341,139 +417,4 @@ impl PolicyBuilder {
         self.settings.validate()?;
         Ok(Policy::unchecked(PolicyName::from(self.name), &self.settings))
     }
-}
-
-/// How a policy stands and what it has done since the program began. Each number is exact; while calls run, two of them
-/// may be a moment apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Snapshot {
-    /// The policy's name.
-    pub name: PolicyName,
-    /// Its settings.
-    pub settings: Settings,
-    /// Calls that have made an attempt or were rejected.
-    pub calls: u64,
-    /// Attempts after the first of a call.
-    pub retries: u64,
-    /// Attempts that had to wait for their turn.
-    pub waits: u64,
-    /// Attempts that were ended by a timeout of the policy (they count as failures, too).
-    pub timed_out: u64,
-    /// What the attempts returned.
-    pub outcomes: Outcomes,
-    /// Calls that were not let through or given up on.
-    pub rejections: Rejections,
-    /// Tokens that are there for the taking, by the limit that has fewest; `None` without a rate or a quota.
-    pub tokens: Option<u32>,
-    /// Attempts in flight; `None` where they are not limited.
-    pub in_flight: Option<u32>,
-    /// Tasks that wait for their turn.
-    pub waiting: usize,
-    /// Which way the breaker stands; `None` without one.
-    pub breaker: Option<BreakerState>,
-    /// Failures in a row that the closed breaker has counted.
-    pub failures_in_a_row: u32,
-    /// Keys that have a state of their own (`key = …`); tokens, breaker and what else stands above are those of the calls that
-    /// have no key.
-    pub keys: usize,
-}
-
-impl Snapshot {
-    /// All attempts that have ended.
-    pub fn attempts(&self) -> u64 {
-        self.outcomes.total()
-    }
-}
-
-/// What attempts returned, by what it meant.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Outcomes {
-    /// It worked.
-    pub successes: u64,
-    /// The caller's fault.
-    pub permanent: u64,
-    /// The service's fault, retried or not.
-    pub failures: u64,
-    /// The service asked for fewer requests.
-    pub throttled: u64,
-    /// Dropped by the caller, or ended by a panic.
-    pub abandoned: u64,
-}
-
-impl Outcomes {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.successes + self.permanent + self.failures + self.throttled + self.abandoned
-    }
-}
-
-/// Calls that a policy did not let through or gave up on, by why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Rejections {
-    /// By the rate.
-    pub rate_limited: u64,
-    /// As many attempts as may be were in flight, for too long.
-    pub saturated: u64,
-    /// By the breaker.
-    pub circuit_open: u64,
-    /// By a timeout of the policy, after their attempts.
-    pub timed_out: u64,
-    /// For another reason.
-    pub other: u64,
-}
-
-impl Rejections {
-    /// All of them.
-    pub fn total(&self) -> u64 {
-        self.rate_limited + self.circuit_open + self.timed_out + self.saturated + self.other
-    }
-}
-
-/// One line; with `{:#}` the settings, too.
-impl fmt::Display for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Snapshot { name, calls, retries, outcomes, rejections, .. } = self;
-        write!(f, "{name}: {calls} calls, {} attempts", self.attempts())?;
-        write_parts(
-            f,
-            &[
-                (outcomes.successes, "good"),
-                (outcomes.permanent, "permanent"),
-                (outcomes.failures, "failed"),
-                (outcomes.throttled, "throttled"),
-                (outcomes.abandoned, "abandoned"),
-            ],
-        )?;
-        write!(f, ", {retries} retries, {} rejected", rejections.total())?;
-        write_parts(
-            f,
-            &[
-                (rejections.rate_limited, "rate limited"),
-                (rejections.saturated, "saturated"),
-                (rejections.circuit_open, "circuit open"),
-                (rejections.timed_out, "timed out"),
-                (rejections.other, "for another reason"),
-            ],
-        )?;
-        if let Some(tokens) = self.tokens {
-            write!(f, "; {tokens} tokens, {} waiting", self.waiting)?;
-        }
-        if let Some(breaker) = self.breaker {
-            write!(f, "; breaker {breaker}")?;
-        }
-        if f.alternate() { write!(f, " ({})", self.settings) } else { Ok(()) }
-    }
-}
-
-/// ` (3 good, 1 failed)`, without those that are zero.
-fn write_parts(f: &mut fmt::Formatter<'_>, parts: &[(u64, &str)]) -> fmt::Result {
-    let mut opening = " (";
-    for (count, what) in parts.iter().filter(|(count, _)| *count > 0) {
-        write!(f, "{opening}{count} {what}")?;
-        opening = ", ";
-    }
-    if opening == ", " { f.write_str(")") } else { Ok(()) }
 }

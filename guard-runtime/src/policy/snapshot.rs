@@ -1,0 +1,142 @@
+//! How a policy stands: plain numbers, to be shown or sent.
+
+use std::fmt;
+
+use guard_spec::Settings;
+
+use crate::{BreakerState, PolicyName};
+
+/// How a policy stands and what it has done since the program began. Each number is exact; while calls run, two of them
+/// may be a moment apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The policy's name.
+    pub name: PolicyName,
+    /// Its settings.
+    pub settings: Settings,
+    /// Calls that have made an attempt or were rejected.
+    pub calls: u64,
+    /// Attempts after the first of a call.
+    pub retries: u64,
+    /// Attempts that had to wait for their turn.
+    pub waits: u64,
+    /// Attempts that were ended by a timeout of the policy (they count as failures, too).
+    pub timed_out: u64,
+    /// What the attempts returned.
+    pub outcomes: Outcomes,
+    /// Calls that were not let through or given up on.
+    pub rejections: Rejections,
+    /// Tokens that are there for the taking, by the limit that has fewest; `None` without a rate or a quota.
+    pub tokens: Option<u32>,
+    /// Attempts in flight; `None` where they are not limited.
+    pub in_flight: Option<u32>,
+    /// Tasks that wait for their turn.
+    pub waiting: usize,
+    /// Which way the breaker stands; `None` without one, unless it is forced.
+    pub breaker: Option<BreakerState>,
+    /// Failures in a row that the closed breaker has counted.
+    pub failures_in_a_row: u32,
+    /// Keys that have a state of their own (`key = …`); tokens, breaker and what else stands above are those of the calls that
+    /// have no key.
+    pub keys: usize,
+}
+
+impl Snapshot {
+    /// All attempts that have ended.
+    pub fn attempts(&self) -> u64 {
+        self.outcomes.total()
+    }
+}
+
+/// What attempts returned, by what it meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcomes {
+    /// It worked.
+    pub successes: u64,
+    /// The caller's fault.
+    pub permanent: u64,
+    /// The service's fault, retried or not.
+    pub failures: u64,
+    /// The service asked for fewer requests.
+    pub throttled: u64,
+    /// Dropped by the caller, or ended by a panic.
+    pub abandoned: u64,
+}
+
+impl Outcomes {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.successes + self.permanent + self.failures + self.throttled + self.abandoned
+    }
+}
+
+/// Calls that a policy did not let through or gave up on, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejections {
+    /// By the rate.
+    pub rate_limited: u64,
+    /// As many attempts as may be were in flight, for too long.
+    pub saturated: u64,
+    /// By the breaker.
+    pub circuit_open: u64,
+    /// By a timeout of the policy, after their attempts.
+    pub timed_out: u64,
+    /// For another reason.
+    pub other: u64,
+}
+
+impl Rejections {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.rate_limited + self.circuit_open + self.timed_out + self.saturated + self.other
+    }
+}
+
+/// One line; with `{:#}` the settings, too.
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Snapshot { name, calls, retries, outcomes, rejections, .. } = self;
+        write!(f, "{name}: {calls} calls, {} attempts", self.attempts())?;
+        write_parts(
+            f,
+            &[
+                (outcomes.successes, "good"),
+                (outcomes.permanent, "permanent"),
+                (outcomes.failures, "failed"),
+                (outcomes.throttled, "throttled"),
+                (outcomes.abandoned, "abandoned"),
+            ],
+        )?;
+        write!(f, ", {retries} retries, {} rejected", rejections.total())?;
+        write_parts(
+            f,
+            &[
+                (rejections.rate_limited, "rate limited"),
+                (rejections.saturated, "saturated"),
+                (rejections.circuit_open, "circuit open"),
+                (rejections.timed_out, "timed out"),
+                (rejections.other, "for another reason"),
+            ],
+        )?;
+        if let Some(tokens) = self.tokens {
+            write!(f, "; {tokens} tokens, {} waiting", self.waiting)?;
+        }
+        if let Some(breaker) = self.breaker {
+            write!(f, "; breaker {breaker}")?;
+        }
+        if f.alternate() { write!(f, " ({})", self.settings) } else { Ok(()) }
+    }
+}
+
+/// ` (3 good, 1 failed)`, without those that are zero.
+fn write_parts(f: &mut fmt::Formatter<'_>, parts: &[(u64, &str)]) -> fmt::Result {
+    let mut opening = " (";
+    for (count, what) in parts.iter().filter(|(count, _)| *count > 0) {
+        write!(f, "{opening}{count} {what}")?;
+        opening = ", ";
+    }
+    if opening == ", " { f.write_str(")") } else { Ok(()) }
+}
