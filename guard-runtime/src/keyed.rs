@@ -12,11 +12,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{OnceLock, PoisonError};
 
 use crate::breaker::{BreakerState, CircuitBreaker};
 use crate::limiter::{TokenBucket, Window};
+use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard};
 
 const SHARDS: usize = 64;
 /// How many old keys a new one looks at.
@@ -237,7 +238,10 @@ impl<K: Hash + Eq + Clone, V: Idle> Shard<K, V> {
                 self.hand = 0;
             }
             let Some(key) = self.keys.get(self.hand) else { break };
-            let is_free = self.values.get(key).is_none_or(|value| Arc::strong_count(value) == 1 && value.is_idle());
+            // Clones are made under the lock, so one that nobody holds stays so; and whoever held it last has left it as it is seen
+            // here (`get_mut` acquires what a drop releases).
+            let value = self.values.get_mut(key);
+            let is_free = value.is_none_or(|value| Arc::get_mut(value).is_some_and(|value| value.is_idle()));
             if is_free {
                 dropped.extend(self.values.remove(key));
                 self.keys.swap_remove(self.hand);

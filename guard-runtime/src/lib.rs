@@ -16,6 +16,7 @@ mod policy;
 mod random;
 mod registry;
 mod rejected;
+mod sync;
 mod telemetry;
 mod verdict;
 

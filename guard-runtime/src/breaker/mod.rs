@@ -29,7 +29,7 @@
 mod state;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
+use std::sync::atomic::{Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
 use std::time::Duration;
 
 use guard_spec::{Breaker, Problem, Settings};
@@ -40,6 +40,7 @@ use self::state::{
 };
 pub(crate) use self::state::{Change, Pass, Sign};
 use crate::clock::{self, NANOS_PER_MS};
+use crate::sync::AtomicU64;
 
 /// A circuit breaker: stops calling a service that is down, and finds out when it is well again.
 ///

@@ -1,13 +1,14 @@
 //! One rate: its word, and the shape that turns instants and tokens into the word's units. The shape may change while takes run:
 //! it is stored while the word is closed, and the word's generation tells takes that have read the old one.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use guard_spec::Rate;
 
 use super::Blocked;
 use super::scale::Scale;
 use super::word::Word;
+use crate::sync::AtomicU64;
 
 pub(super) struct Meter {
     pub(super) word: Word,

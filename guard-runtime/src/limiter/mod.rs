@@ -34,8 +34,8 @@ mod turn;
 mod window;
 mod word;
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Waker;
 use std::time::Duration;
 
@@ -50,6 +50,7 @@ pub(crate) use self::turn::{Ticket, Turn};
 pub use self::window::Window;
 use self::word::Word;
 use crate::clock;
+use crate::sync::{AtomicU64, Mutex, MutexGuard};
 
 /// A moved-up waiter is woken to set its timer anew when that would fire this much after its turn.
 const LATE_TIMER: u64 = 500_000;

@@ -23,7 +23,9 @@
 //! before it was opened ([`open`](Word::open) releases); a take releases, and closing acquires, so that a new rate is not stored
 //! before the takes that come before it in the word's order have read the old one. What the line holds is under its lock.
 
-use std::sync::atomic::{AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+
+use crate::sync::AtomicU64;
 
 /// Set while somebody waits, and while the lock's owner changes the word: the fast path is closed.
 const CLOSED: u64 = 1;
