@@ -5,7 +5,20 @@
 
 use std::time::{Duration, SystemTime};
 
+use ::http::HeaderMap;
+use ::http::header::DATE;
 use httpdate::HttpDate;
+
+use super::value::trimmed;
+
+/// The server's time when it answered, if it sent exactly one.
+pub(super) fn server_clock(headers: &HeaderMap) -> Option<SystemTime> {
+    let mut dates = headers.get_all(DATE).iter();
+    match (dates.next(), dates.next()) {
+        (Some(value), None) => date(trimmed(value.as_ref())?),
+        _ => None,
+    }
+}
 
 /// The instant that a date without white space around it names; a two-digit year is one of 1970..=2069.
 pub(super) fn date(text: &str) -> Option<SystemTime> {

@@ -13,6 +13,7 @@
 mod date;
 mod retry_after;
 mod status;
+mod value;
 
 pub use retry_after::RetryAfter;
 pub use status::{ResponseExt, StatusError};

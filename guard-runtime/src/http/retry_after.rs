@@ -10,13 +10,11 @@
 use std::time::{Duration, SystemTime};
 
 use ::http::HeaderMap;
-use ::http::header::{DATE, RETRY_AFTER};
+use ::http::header::RETRY_AFTER;
 
-use super::date::date;
+use super::date::{date, server_clock};
+use super::value::{NANOS_PER_SECOND, decimal, delay, trimmed};
 use crate::clock;
-
-/// The longest value that is read. Dates have up to 33 bytes; a longer number says no more than one of this length.
-const LONGEST_VALUE: usize = 64;
 
 /// When a server asks to be called again: the value of a `Retry-After` header field.
 ///
@@ -56,7 +54,7 @@ impl RetryAfter {
     pub fn parse(value: impl AsRef<[u8]>) -> Option<RetryAfter> {
         let text = trimmed(value.as_ref())?;
         if text.starts_with(|first: char| first.is_ascii_digit()) {
-            seconds(text).map(RetryAfter::Delay)
+            decimal(text, NANOS_PER_SECOND).map(|nanos| RetryAfter::Delay(delay(nanos)))
         } else {
             date(text).map(RetryAfter::At)
         }
@@ -97,45 +95,10 @@ impl RetryAfter {
     }
 }
 
-fn longest(headers: &HeaderMap, wall_clock: SystemTime) -> Option<Duration> {
+/// [`RetryAfter::from_headers`] with the time of day given.
+pub(super) fn longest(headers: &HeaderMap, wall_clock: SystemTime) -> Option<Duration> {
     let now = server_clock(headers).unwrap_or(wall_clock);
     headers.get_all(RETRY_AFTER).iter().filter_map(RetryAfter::parse).map(|after| after.delay_from(now)).max()
-}
-
-/// The server's time when it answered, if it sent exactly one.
-fn server_clock(headers: &HeaderMap) -> Option<SystemTime> {
-    let mut dates = headers.get_all(DATE).iter();
-    match (dates.next(), dates.next()) {
-        (Some(value), None) => date(trimmed(value.as_ref())?),
-        _ => None,
-    }
-}
-
-/// The value without the white space that HTTP allows around it, if it is text of a sensible length.
-fn trimmed(mut value: &[u8]) -> Option<&str> {
-    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
-        value = rest;
-    }
-    if value.len() > LONGEST_VALUE {
-        return None;
-    }
-    std::str::from_utf8(value).ok()
-}
-
-/// `1*DIGIT [ "." 1*DIGIT ]`, rounded up to nanoseconds.
-fn seconds(text: &str) -> Option<Duration> {
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits(whole) || !digits(fraction) {
-        return None;
-    }
-    // Digits only, so that the one way to fail is to be too large.
-    let whole = Duration::from_secs(whole.parse().unwrap_or(u64::MAX));
-    let nanos =
-        fraction.bytes().chain(std::iter::repeat(b'0')).take(9).fold(0, |n, digit| n * 10 + u64::from(digit - b'0'));
-    let beyond = fraction.bytes().skip(9).any(|digit| digit != b'0');
-    let fraction = Duration::from_nanos(nanos + u64::from(beyond));
-    Some(whole.saturating_add(fraction).min(RetryAfter::LONGEST))
 }
 
 #[cfg(test)]
@@ -143,6 +106,7 @@ fn seconds(text: &str) -> Option<Duration> {
 mod tests {
     use std::time::UNIX_EPOCH;
 
+    use ::http::header::DATE;
     use ::http::{HeaderName, HeaderValue};
 
     use super::*;
