@@ -3,6 +3,8 @@
 //! | item | what |
 //! |---|---|
 //! | [`RetryAfter`] | the `Retry-After` header field: seconds or a date |
+//! | [`Feedback`] | all that a response's headers say of waiting and of limits: these, vendors' own, and those of the IETF |
+//! | [`RateLimit`] | what one of those limits has left, and when it has more |
 //! | [`StatusError`] | a failing status and the wait that came with it; no URL, no header values |
 //! | [`ResponseExt::checked`] | turns a response with a failing status into a `StatusError` |
 //!
@@ -11,9 +13,16 @@
 //! that list of retried ones.
 
 mod date;
+mod feedback;
+mod fields;
+mod rate_limit;
+mod reset;
 mod retry_after;
 mod status;
+mod timestamp;
 mod value;
 
+pub use feedback::Feedback;
+pub use rate_limit::RateLimit;
 pub use retry_after::RetryAfter;
 pub use status::{ResponseExt, StatusError};

@@ -1,4 +1,4 @@
-//! What header values are made of: text of a sensible length, decimal numbers.
+//! What header values are made of: text of a sensible length, decimal numbers, counts.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use super::RetryAfter;
 /// The longest value that is read. Dates have up to 33 bytes; a longer number says no more than one of this length.
 const LONGEST_VALUE: usize = 64;
 
+pub(super) const NANOS_PER_MS: u64 = 1_000_000;
 pub(super) const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// The value without the white space that HTTP allows around it, if it is text of a sensible length.
@@ -39,6 +40,12 @@ pub(super) fn decimal(text: &str, unit: u64) -> Option<u128> {
     Some(whole * unit + ((parts + u128::from(beyond)) * unit).div_ceil(10_u128.pow(PRECISION as u32)))
 }
 
+/// `1*DIGIT`; a number that no `u64` holds counts nothing.
+pub(super) fn count(text: &str) -> Option<u64> {
+    // `parse` alone would take a `+`.
+    if text.bytes().all(|byte| byte.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
 /// Nanoseconds as a delay: at most [`RetryAfter::LONGEST`].
 pub(super) fn delay(nanos: u128) -> Duration {
     let nanos = nanos.min(RetryAfter::LONGEST.as_nanos());
@@ -49,7 +56,6 @@ pub(super) fn delay(nanos: u128) -> Duration {
 mod tests {
     use super::*;
 
-    const NANOS_PER_MS: u64 = 1_000_000;
     const HOUR: u64 = 3_600 * NANOS_PER_SECOND;
 
     #[test]
@@ -69,6 +75,16 @@ mod tests {
             ("18446744073709551615.9999999999999999999", HOUR, 18_446_744_073_709_551_616 * 3_600_000_000_000),
         ] {
             assert_eq!(decimal(text, unit), Some(nanos), "{text:?} of {unit}");
+        }
+    }
+
+    #[test]
+    fn a_count_is_digits_that_a_u64_holds() {
+        assert_eq!(count("0"), Some(0));
+        assert_eq!(count("0042"), Some(42));
+        assert_eq!(count("18446744073709551615"), Some(u64::MAX));
+        for text in ["", "+1", "-1", "1.0", "1_0", "0x1", "1e3", " 1", "\u{663}", "18446744073709551616", "NaN"] {
+            assert_eq!(count(text), None, "{text:?}");
         }
     }
 
