@@ -66,6 +66,23 @@ async fn a_retry_is_not_made_before_the_server_allows_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_retry_waits_for_a_limit_that_has_nothing_left() {
+    for (name, value, least) in [
+        ("x-ratelimit-reset", "2", 2_000),
+        ("x-ratelimit-reset-after", "0.5", 500),
+        ("retry-after-ms", "300", 300),
+        ("x-ratelimit-limit", "2", 10),
+    ] {
+        let answer = Answer::new(429).header("x-ratelimit-remaining", "0").header(name, value);
+        let server = Server::scripted([answer], Answer::new(200)).await;
+        server_says(&reqwest::Client::new(), &server.url).await.unwrap();
+        let arrivals = server.arrivals();
+        let waited = (arrivals[1] - arrivals[0]).as_millis();
+        assert!((least..=least + least / 2 + 2).contains(&waited), "{waited} ms after {name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_retry_after_that_makes_no_sense_is_ignored() {
     let long = "1".repeat(16_000);
     let hostile: [&[u8]; 12] = [

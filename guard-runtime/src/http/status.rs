@@ -6,7 +6,7 @@ use std::time::Duration;
 use ::http::{HeaderMap, Response, StatusCode};
 use guard_spec::Statuses;
 
-use super::RetryAfter;
+use super::Feedback;
 use crate::{Classify, Verdict};
 
 /// A server answered with a failing status.
@@ -37,10 +37,10 @@ impl StatusError {
         StatusError { status, retry_after }
     }
 
-    /// A status, and the wait that its response's headers ask for, read as by [`RetryAfter::from_headers`].
+    /// A status, and the wait that its response's headers ask for: that of [`Feedback::wait`].
     #[must_use]
     pub fn from_headers(status: StatusCode, headers: &HeaderMap) -> StatusError {
-        StatusError::new(status, RetryAfter::from_headers(headers))
+        StatusError::new(status, wait(headers))
     }
 
     /// The status.
@@ -48,8 +48,8 @@ impl StatusError {
         self.status
     }
 
-    /// How long the server asked to wait, counted from its answer: at most [`RetryAfter::LONGEST`] when it was read from
-    /// headers.
+    /// How long the server asked to wait, counted from its answer: at most
+    /// [`RetryAfter::LONGEST`](super::RetryAfter::LONGEST) when it was read from headers.
     pub const fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
@@ -112,13 +112,17 @@ fn failing(status: StatusCode) -> bool {
     status.as_u16() >= 400
 }
 
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    Feedback::from_headers(headers).wait().map(|(delay, _)| delay)
+}
+
 fn verdict(status: StatusCode, retry_after: Option<Duration>) -> Verdict {
     Verdict::of_status(status.as_u16(), retry_after, &Statuses::RETRIED)
 }
 
 /// The verdict on a whole response; a good one is not searched for a wait.
 fn answer(status: StatusCode, headers: &HeaderMap) -> Verdict {
-    verdict(status, if failing(status) { RetryAfter::from_headers(headers) } else { None })
+    verdict(status, if failing(status) { wait(headers) } else { None })
 }
 
 impl Classify for StatusCode {
@@ -155,7 +159,7 @@ impl<B> Classify for Response<B> {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        RetryAfter::from_headers(self.headers())
+        wait(self.headers())
     }
 }
 
@@ -170,7 +174,7 @@ impl Classify for ::reqwest::Response {
     }
 
     fn retry_after(&self) -> Option<Duration> {
-        RetryAfter::from_headers(self.headers())
+        wait(self.headers())
     }
 }
 
@@ -218,6 +222,21 @@ mod tests {
         let error = response(403).checked().unwrap_err();
         assert_eq!(Judged::of(&error).under(&retried), Verdict::Transient { retry_after: WAIT });
         assert_eq!(Judged::of(&error).under(&Statuses::RETRIED), Verdict::Permanent);
+    }
+
+    #[test]
+    fn a_limit_that_has_nothing_left_asks_for_a_wait() {
+        let response = |status, remaining| {
+            let response = Response::builder().status(status).header("x-ratelimit-remaining", remaining);
+            response.header("x-ratelimit-reset", "7").body("canary").unwrap()
+        };
+        assert_eq!(response(429, "0").classify(), Verdict::Throttled { retry_after: WAIT });
+        assert_eq!(response(503, "0").checked().unwrap_err().retry_after(), WAIT);
+        assert_eq!(response(429, "1").classify(), Verdict::Throttled { retry_after: None });
+        assert_eq!(response(200, "0").classify(), Verdict::Success);
+        // GitHub limits with 403.
+        let judged = Judged::of(&response(403, "0"));
+        assert_eq!(judged.under(&Statuses::NONE.with(403)), Verdict::Transient { retry_after: WAIT });
     }
 
     #[test]
