@@ -19,17 +19,17 @@
 //! - [`Policy`] holds the settings and the state; [`registry()`] lists every policy of the program.
 //! - [`Rejected`] and [`Error`] say why a call did not run and when to come back.
 //! - [`Verdict`] and [`Classify`] say what an outcome means.
-//! - [`Keyed`] has a state for each key ([what limits promise](guide::limits)); [`TokenBucket`], [`Window`], [`CircuitBreaker`] and [`Backoff`] work alone.
+//! - [`Keyed`] has a state for each key ([what limits promise](guide::limits)); [`TokenBucket`], [`Window`], [`CircuitBreaker`], [`Backoff`] and [`RetryBudget`] work alone.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub use guard_macros::{guarded, policy};
 pub use guard_runtime::{
-    Backoff, Breaker, BreakerState, CircuitBreaker, CircuitOpen, Classify, Concurrency, Error, Guarded, Idle,
+    Backoff, Breaker, BreakerState, Budget, CircuitBreaker, CircuitOpen, Classify, Concurrency, Error, Guarded, Idle,
     InvalidSettings, Jitter, Keyed, Outcomes, Permit, Policy, PolicyBuilder, PolicyName, Problem, Problems, Quota,
-    Rate, Ratio, Refused, Registry, Rejected, Rejections, Retry, Settings, Snapshot, Statuses, TokenBucket, Verdict,
-    Window, registry,
+    Rate, Ratio, Refused, Registry, Rejected, Rejections, Retry, RetryBudget, Settings, Snapshot, Statuses,
+    TokenBucket, Verdict, Window, registry,
 };
 
 #[cfg(feature = "http")]

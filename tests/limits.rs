@@ -216,6 +216,27 @@ async fn a_server_s_word_pauses_every_caller_and_ends_without_a_burst() {
     assert!(from.elapsed() <= ms(102), "{:?}", from.elapsed());
 }
 
+#[guarded(rate("10/s", burst = 5), max_pause = "0s")]
+async fn deaf(busy: u64) -> Result<u32, Error<Busy>> {
+    if busy > 0 { Err(Busy(busy)) } else { Ok(1) }
+}
+
+#[guarded(rate("10/s", burst = 5), max_pause = "2s")]
+async fn impatient(busy: u64) -> Result<u32, Error<Busy>> {
+    if busy > 0 { Err(Busy(busy)) } else { Ok(1) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_no_longer_than_the_policy_lets_it_be() {
+    let start = Instant::now();
+    let _ = deaf(100).await;
+    deaf(0).await.unwrap();
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    let _ = impatient(100).await;
+    impatient(0).await.unwrap();
+    assert!((2_000..2_003).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+}
+
 #[guarded(timeout = "1h")]
 async fn without_limits(busy: u64) -> Result<u32, Error<Busy>> {
     if busy > 0 { Err(Busy(busy)) } else { Ok(1) }

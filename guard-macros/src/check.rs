@@ -314,6 +314,9 @@ pub(crate) fn known_settings(draft: &Draft) -> Settings {
         if let Some(jitter) = draft.jitter.as_ref().and_then(Value::known) {
             retry = retry.jitter(jitter);
         }
+        if let Some(budget) = draft.budget.as_ref().and_then(Value::known) {
+            retry = retry.budget(budget);
+        }
         if let Some(statuses) = draft.statuses.as_ref().and_then(Value::known) {
             retry = retry.statuses(statuses);
         }
@@ -324,6 +327,9 @@ pub(crate) fn known_settings(draft: &Draft) -> Settings {
     }
     if let Some(timeout) = draft.attempt_timeout.as_ref().and_then(Value::known) {
         settings = settings.attempt_timeout(timeout);
+    }
+    if let Some(pause) = draft.max_pause.as_ref().and_then(Value::known) {
+        settings = settings.max_pause(pause);
     }
     settings
 }
@@ -375,9 +381,11 @@ pub(crate) fn place(draft: &Draft, field: Field, index: usize) -> Option<Setter<
         Field::RetriesFactor => inner(retries?.factor.as_ref()),
         Field::RetriesCap => inner(retries?.cap.as_ref()),
         Field::RetriesJitter => inner(retries?.jitter.as_ref()),
+        Field::RetriesBudget => inner(retries?.budget.as_ref()),
         Field::RetriesStatuses => inner(retries?.statuses.as_ref()),
         Field::Timeout => inner(draft.timeout.as_ref()),
         Field::AttemptTimeout => inner(draft.attempt_timeout.as_ref()),
+        Field::MaxPause => inner(draft.max_pause.as_ref()),
         _ => None,
     }
 }
@@ -397,7 +405,7 @@ impl Setter<'_> {
     }
 }
 
-const FIELDS: [Field; 19] = [
+const FIELDS: [Field; 21] = [
     Field::Rate,
     Field::RateBurst,
     Field::RateMaxWait,
@@ -414,9 +422,11 @@ const FIELDS: [Field; 19] = [
     Field::RetriesFactor,
     Field::RetriesCap,
     Field::RetriesJitter,
+    Field::RetriesBudget,
     Field::RetriesStatuses,
     Field::Timeout,
     Field::AttemptTimeout,
+    Field::MaxPause,
 ];
 
 /// Each field, with the number that it has among the limits of its kind.

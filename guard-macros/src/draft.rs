@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guard_spec::{Jitter, Quota, Rate, Ratio, Statuses};
+use guard_spec::{Budget, Jitter, Quota, Rate, Ratio, Statuses};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::Expr;
@@ -52,6 +52,7 @@ impl Draft {
             retries: own.retries.or(block.retries),
             timeout: own.timeout.or(block.timeout),
             attempt_timeout: own.attempt_timeout.or(block.attempt_timeout),
+            max_pause: block.max_pause,
             key: own.key.or(block.key),
             cost: own.cost.or(block.cost),
             settle: own.settle.or(block.settle),
@@ -114,6 +115,7 @@ pub(crate) struct Draft {
     pub(crate) retries: Option<RetryDraft>,
     pub(crate) timeout: Option<Value<Duration>>,
     pub(crate) attempt_timeout: Option<Value<Duration>>,
+    pub(crate) max_pause: Option<Value<Duration>>,
     pub(crate) key: Option<Expr>,
     pub(crate) cost: Option<Expr>,
     pub(crate) settle: Option<Expr>,
@@ -164,6 +166,7 @@ pub(crate) struct RetryDraft {
     pub(crate) factor: Option<Value<Ratio>>,
     pub(crate) cap: Option<Value<Duration>>,
     pub(crate) jitter: Option<Value<Jitter>>,
+    pub(crate) budget: Option<Value<Budget>>,
     pub(crate) statuses: Option<Value<Statuses>>,
     /// The keys inside the parentheses.
     pub(crate) inner: Vec<Ident>,

@@ -58,7 +58,7 @@ impl Key {
     }
 }
 
-pub(crate) const KEYS: [Key; 18] = [
+pub(crate) const KEYS: [Key; 19] = [
     key("name", "name = \"stripe\"", Scope::Policy, &[]),
     key("policy", "policy = STRIPE", Scope::Choice, &[]),
     key("rate", "rate = \"100/s\"", Scope::Policy, &["rate_limit", "ratelimit", "limit", "limiter", "throttle", "rps"])
@@ -66,7 +66,7 @@ pub(crate) const KEYS: [Key; 18] = [
             inner("burst", "burst = 20", &["capacity", "size"]),
             inner("max_wait", "max_wait = \"2s\"", &["wait", "max_delay"]),
         ]),
-    key("quota", "quota = \"5000/h\"", Scope::Policy, &["window", "quotas", "budget"]).with(&[inner(
+    key("quota", "quota = \"5000/h\"", Scope::Policy, &["window", "quotas"]).with(&[inner(
         "max_wait",
         "max_wait = \"2s\"",
         &["wait", "max_delay"],
@@ -93,10 +93,12 @@ pub(crate) const KEYS: [Key; 18] = [
         inner("factor", "factor = 2", &["multiplier", "exponent", "growth"]),
         inner("cap", "cap = \"60s\"", &["max_delay", "max_backoff", "max_wait", "max"]),
         inner("jitter", "jitter = 0.5", &["random", "randomness"]),
+        inner("budget", "budget = \"20%\"", &["retry_budget", "retry_ratio"]),
         inner("statuses", "statuses = [429, 502..=504]", &["codes", "status_codes", "on"]),
     ]),
     key("timeout", "timeout = \"10s\"", Scope::Call, &["deadline", "total_timeout", "max_time"]),
     key("attempt_timeout", "attempt_timeout = \"2s\"", Scope::Call, &["per_attempt_timeout", "try_timeout"]),
+    key("max_pause", "max_pause = \"1h\"", Scope::Policy, &["longest_pause", "max_retry_after", "pause"]),
     key("key", "key = tenant", Scope::Function, &["per", "key_by", "partition"]),
     key("cost", "cost = items.len() as u32", Scope::Function, &["tokens", "weight", "permits"]),
     key("settle", "settle = used", Scope::Function, &["actual", "true_cost", "actual_cost"]),

@@ -49,10 +49,11 @@ use proc_macro::TokenStream;
 /// | `rate` | `"100/s"`, `rate("100/s", burst = 20, max_wait = "2s")` | token bucket: never more than `burst + rate x t` attempts in any time `t` (timers that are late, by at most 2 ms, are made up for); a call waits its turn in the order of arrival, at most `max_wait`. Also a list of up to four: `["10/s", rate("100/m", burst = 20)]` | none; `burst = 1`, `max_wait = "30s"` |
 /// | `quota` | `"5000/h"`, `quota("5000/h", max_wait = "2s")`, `["100/m", "5000/h"]` | never more than that many attempts in **any** window of that length, as fast as wanted until then | none; `max_wait = "30s"` |
 /// | `concurrency` | `64`, `concurrency(64, max_wait = "2s")` | attempts in flight; a pause before a retry is none | none; `max_wait = "30s"` |
-/// | `retries` | `3`, `retries(3, base = "1s", factor = 2, cap = "60s", jitter = 0.5, statuses = [429, 500, 502..=504])` | attempts after the first. Delay n, from 1: `min(cap, base x factor^(n-1) x (1 + random x jitter))`; `jitter` may be `"full"`, `"equal"`, `"decorrelated"` or `"none"` | none; as shown |
+/// | `retries` | `3`, `retries(3, base = "1s", factor = 2, cap = "60s", jitter = 0.5, budget = "20%", statuses = [429, 500, 502..=504])` | attempts after the first. Delay n, from 1: `min(cap, base x factor^(n-1) x (1 + random x jitter))`; `jitter` may be `"full"`, `"equal"`, `"decorrelated"` or `"none"`; `budget` bounds the retries of all calls under the policy to this share of the attempts that work, or is `"off"` (`apiguard::Budget`) | none; as shown |
 /// | `breaker` | `5`, `breaker(failures = 5, recovery = "60s", successes = 2, probes = 1)` | opens after that many failed attempts in a row, for `recovery`; then `probes` attempts at a time, and `successes` good ones close it | none; as shown |
 /// | `timeout` | `"10s"` | bounds the whole call, waits and retries included; at most half of the time that is left is spent waiting for a turn | none |
 /// | `attempt_timeout` | `"2s"` | bounds one attempt | none |
+/// | `max_pause` | `"10m"` | bounds a pause that a server asks for: a 429 with `Retry-After` holds back all calls under the policy; `"0s"` ignores it | `"1h"` |
 /// | `cost` | an expression over the arguments, of type `u32` | the tokens of rates and quotas that each attempt takes; evaluated once per call. One above the burst or the quota is rejected with `Rejected::CostTooHigh` | 1 |
 /// | `settle` | a path, a closure | `fn(&Output) -> u32`, `Output` being what the body returns: the tokens that the attempt has used. What it took and did not use is given back, what it used beyond is charged, for an hour's worth of the rate at most | what it took |
 /// | `key` | an expression over the arguments, of a type that is `Hash` | limits and a breaker of their own for the calls of each key; evaluated once per call. Idle keys are dropped; see `Keyed` | one state for all |
@@ -70,7 +71,7 @@ use proc_macro::TokenStream;
 ///
 /// Of several limits all hold: an attempt takes of all of them or of none, and waits for the latest, at most the shortest
 /// `max_wait`. When a server wants fewer requests and says for how long (`Verdict::Throttled`), all calls under the policy wait
-/// until then, at most an hour; then one token is there, and what the rate regains.
+/// until then, at most `max_pause`; then one token is there, and what the rate regains.
 ///
 /// # What it guards
 ///

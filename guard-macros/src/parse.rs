@@ -61,6 +61,9 @@ fn setting(draft: &mut Draft, name: &Ident, body: Body, diag: &mut Diagnostics) 
         "breaker" => draft.breaker = fields.breaker(body),
         "retries" => draft.retries = fields.retries(body),
         "timeout" => draft.timeout = fields.value(body).and_then(|value| fields.duration("timeout", value)),
+        "max_pause" => {
+            draft.max_pause = fields.value(body).and_then(|value| fields.duration("max_pause", value));
+        }
         "attempt_timeout" => {
             draft.attempt_timeout = fields.value(body).and_then(|value| fields.duration("attempt_timeout", value));
         }
@@ -320,7 +323,8 @@ impl Fields<'_> {
             }
             None
         };
-        let (mut base, mut factor, mut cap, mut jitter, mut statuses) = (None, None, None, None, None);
+        let (mut base, mut factor, mut cap, mut jitter) = (None, None, None, None);
+        let (mut budget, mut statuses) = (None, None);
         let mut inner = Vec::new();
         for (name, value) in named {
             match name.to_string().as_str() {
@@ -341,11 +345,22 @@ impl Fields<'_> {
                             .ok_or_else(|| "is no kind of jitter; write `0.5`, `\"full\"`, `\"equal\"`, `\"decorrelated\"` or `\"none\"`".into()),
                     });
                 }
+                "budget" => {
+                    budget = self.read("budget", "\"20%\"", value, |literal| match literal {
+                        Lit::Str(share) => text::budget(&share.value()).map_err(|error| error.to_string()),
+                        Lit::Float(_) | Lit::Int(_)
+                            if number(literal).is_some_and(|share| share > 0.0 && share < 1.0) =>
+                        {
+                            Err(format!("is a number; write `\"{}%\"`", number(literal).unwrap_or_default() * 100.0))
+                        }
+                        _ => Err("is no budget; write a share such as `\"20%\"`, or `\"off\"`".into()),
+                    });
+                }
                 _ => statuses = self.statuses(value),
             }
             inner.push(name);
         }
-        Some(RetryDraft { max: max?, base, factor, cap, jitter, statuses, inner })
+        Some(RetryDraft { max: max?, base, factor, cap, jitter, budget, statuses, inner })
     }
 
     fn statuses(&mut self, value: Expr) -> Option<Value<Statuses>> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guard_spec::{Field, Jitter, Ratio, Statuses};
+use guard_spec::{Budget, Field, Jitter, Ratio, Statuses};
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
 use syn::Expr;
@@ -110,14 +110,18 @@ fn built(draft: &Draft, private: &TokenStream) -> TokenStream {
             .as_ref()
             .map(|jitter| part(jitter, private, "jitter", |jitter| jitter_tokens(*jitter, private)));
         let jitter = inner("jitter", jitter);
+        let budget = draft.budget.as_ref();
+        let budget = budget.map(|budget| part(budget, private, "budget", |budget| budget_tokens(*budget, private)));
+        let budget = inner("budget", budget);
         let statuses = draft.statuses.as_ref();
         let statuses = statuses.map(|set| part(set, private, "statuses", |set| statuses_tokens(set, private)));
         let statuses = inner("statuses", statuses);
-        tokens.extend(quote!(.retries(#private::Retry::new(#max) #base #factor #cap #jitter #statuses)));
+        tokens.extend(quote!(.retries(#private::Retry::new(#max) #base #factor #cap #jitter #budget #statuses)));
     }
     let time = |value: &Option<_>| value.as_ref().map(|value| part(value, private, "duration", to_duration));
     tokens.extend(inner("timeout", time(&draft.timeout)));
     tokens.extend(inner("attempt_timeout", time(&draft.attempt_timeout)));
+    tokens.extend(inner("max_pause", time(&draft.max_pause)));
     tokens
 }
 
@@ -193,6 +197,12 @@ fn jitter_tokens(jitter: Jitter, private: &TokenStream) -> TokenStream {
         Jitter::Decorrelated => quote!(#private::Jitter::Decorrelated),
         _ => quote!(#private::Jitter::None),
     }
+}
+
+fn budget_tokens(budget: Budget, private: &TokenStream) -> TokenStream {
+    let Budget::Share(share) = budget else { return quote!(#private::Budget::Off) };
+    let share = ratio_tokens(share, private);
+    quote!(#private::Budget::Share(#share))
 }
 
 fn statuses_tokens(statuses: &Statuses, private: &TokenStream) -> TokenStream {

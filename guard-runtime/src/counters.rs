@@ -31,6 +31,8 @@ pub(crate) struct Counters {
     pub(crate) circuit_open: AtomicU64,
     pub(crate) saturated: AtomicU64,
     pub(crate) rejected_otherwise: AtomicU64,
+    /// Retries that the budget did not allow.
+    pub(crate) over_budget: AtomicU64,
     /// Of the rejections, those of a call that had made an attempt before.
     pub(crate) rejected_retries: AtomicU64,
 }
@@ -51,6 +53,7 @@ impl Counters {
             circuit_open: AtomicU64::new(0),
             saturated: AtomicU64::new(0),
             rejected_otherwise: AtomicU64::new(0),
+            over_budget: AtomicU64::new(0),
             rejected_retries: AtomicU64::new(0),
         }
     }

@@ -5,6 +5,7 @@
 
 mod backoff;
 mod breaker;
+mod budget;
 mod call;
 mod clock;
 mod counters;
@@ -33,8 +34,10 @@ pub mod private;
 
 pub use backoff::Backoff;
 pub use breaker::{BreakerState, CircuitBreaker, CircuitOpen, Permit};
+pub use budget::RetryBudget;
 pub use guard_spec::{
-    Breaker, Concurrency, InvalidSettings, Jitter, Problem, Problems, Quota, Rate, Ratio, Retry, Settings, Statuses,
+    Breaker, Budget, Concurrency, InvalidSettings, Jitter, Problem, Problems, Quota, Rate, Ratio, Retry, Settings,
+    Statuses,
 };
 pub use keyed::{Idle, Keyed};
 pub use limiter::{Refused, TokenBucket, Window};

@@ -13,7 +13,7 @@ pub use crate::policy::Policy;
 pub use crate::registry::Registration;
 use crate::verdict::Judged;
 use crate::{PolicyName, Verdict};
-pub use guard_spec::{Breaker, Concurrency, Field, Jitter, Quota, Rate, Ratio, Retry, Settings, Statuses};
+pub use guard_spec::{Breaker, Budget, Concurrency, Field, Jitter, Quota, Rate, Ratio, Retry, Settings, Statuses};
 
 pub use core::future::Future;
 pub use core::option::Option::{self, None, Some};

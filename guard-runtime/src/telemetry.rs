@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `waited` | debug | `policy`, `wait_ms` |
 //! | `retry` | warn | `policy`, `attempt` (the one that failed, from 1), `delay_ms`, `verdict`, `status` (of HTTP), `source` (`backoff`, `server`) |
+//! | `over budget` | warn | `policy`, `attempt` (the one that failed and is not retried, since too many were) |
 //! | `rejected` | warn | `policy`, `reason`, `retry_after_ms` |
 //! | `paused` | warn | `policy`, `pause_ms` (the server wants fewer requests) |
 //! | `breaker` | error (open), warn (half-open), info (closed) | `policy`, `from`, `to` |
@@ -34,6 +35,11 @@ pub(crate) fn retry(policy: &PolicyName, attempt: u32, delay: Duration, verdict:
     };
     let delay_ms = ms(delay);
     tracing::warn!(target: "apiguard", policy = policy.as_str(), attempt, delay_ms, verdict, status, source, "retry");
+}
+
+#[cfg(feature = "tracing")]
+pub(crate) fn over_budget(policy: &PolicyName, attempt: u32) {
+    tracing::warn!(target: "apiguard", policy = policy.as_str(), attempt, "over budget");
 }
 
 #[cfg(feature = "tracing")]
@@ -74,10 +80,11 @@ mod off {
 
     pub(crate) fn waited(_: &PolicyName, _: Duration) {}
     pub(crate) fn retry(_: &PolicyName, _: u32, _: Duration, _: Verdict, _: Option<u16>) {}
+    pub(crate) fn over_budget(_: &PolicyName, _: u32) {}
     pub(crate) fn rejected(_: &Rejected) {}
     pub(crate) fn paused(_: &PolicyName, _: Duration) {}
     pub(crate) fn changed(_: &PolicyName, _: Change) {}
 }
 
 #[cfg(not(feature = "tracing"))]
-pub(crate) use off::{changed, paused, rejected, retry, waited};
+pub(crate) use off::{changed, over_budget, paused, rejected, retry, waited};

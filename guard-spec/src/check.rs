@@ -6,7 +6,7 @@
 use core::fmt;
 
 use crate::text::InWords;
-use crate::{Breaker, Concurrency, Jitter, LONGEST, Quota, Rate, Ratio, Retry, Settings};
+use crate::{Breaker, Budget, Concurrency, Jitter, LONGEST, Quota, Rate, Ratio, Retry, Settings};
 
 const MS: u64 = 1_000_000;
 const LONGEST_NANOS: u64 = LONGEST.as_nanos() as u64;
@@ -32,9 +32,11 @@ pub enum Field {
     RetriesFactor,
     RetriesCap,
     RetriesJitter,
+    RetriesBudget,
     RetriesStatuses,
     Timeout,
     AttemptTimeout,
+    MaxPause,
 }
 
 impl Field {
@@ -57,9 +59,11 @@ impl Field {
             Field::RetriesFactor => "retries.factor",
             Field::RetriesCap => "retries.cap",
             Field::RetriesJitter => "retries.jitter",
+            Field::RetriesBudget => "retries.budget",
             Field::RetriesStatuses => "retries.statuses",
             Field::Timeout => "timeout",
             Field::AttemptTimeout => "attempt_timeout",
+            Field::MaxPause => "max_pause",
         }
     }
 }
@@ -240,6 +244,9 @@ impl Settings {
             check_retry(retry, &mut found);
         }
         check_timeouts(self, &mut found);
+        if self.max_pause > LONGEST_NANOS {
+            found.add(Field::MaxPause, Value::Nanos(self.max_pause), "is too long; write at most `365d`");
+        }
         found
     }
 
@@ -401,6 +408,15 @@ const fn check_retry(retry: &Retry, found: &mut Problems) {
             );
         }
     }
+    if let Budget::Share(ratio) = retry.budget {
+        if ratio.millionths() == 0 || ratio.millionths() > 1_000_000 {
+            found.add(
+                Field::RetriesBudget,
+                Value::Ratio(ratio),
+                "is outside 0..=1, or nothing; write `\"20%\"`, or `\"off\"` for no budget",
+            );
+        }
+    }
     if retry.statuses.unknown != 0 {
         let status = if retry.statuses.unknown == u16::MAX { 0 } else { retry.statuses.unknown };
         found.add(Field::RetriesStatuses, Value::Count(status as u64), "is no HTTP status; write one in `100..=599`");
@@ -495,10 +511,12 @@ mod tests {
                     .factor(f64::NAN)
                     .cap(Duration::MAX)
                     .jitter(Jitter::proportional(1.5))
+                    .budget(Budget::percent(101))
                     .statuses(Statuses::NONE.with(42)),
             )
             .timeout(Duration::ZERO)
             .attempt_timeout(Duration::MAX)
+            .max_pause(Duration::MAX)
             .problems();
         let fields: Vec<_> = found.iter().map(|problem| problem.field().name()).collect();
         assert_eq!(
@@ -515,9 +533,11 @@ mod tests {
                 "retries.cap",
                 "retries.factor",
                 "retries.jitter",
+                "retries.budget",
                 "retries.statuses",
                 "timeout",
                 "attempt_timeout",
+                "max_pause",
             ]
         );
         assert_eq!(found.len(), fields.len());

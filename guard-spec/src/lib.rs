@@ -26,7 +26,7 @@ pub use concurrency::Concurrency;
 pub use quota::Quota;
 pub use rate::Rate;
 pub use ratio::Ratio;
-pub use retry::{Jitter, Retry, Statuses};
+pub use retry::{Budget, Jitter, Retry, Statuses};
 pub use settings::Settings;
 pub use suggest::nearest;
 pub use text::InWords;

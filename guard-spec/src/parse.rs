@@ -6,7 +6,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::{Jitter, Quota, Rate, Ratio, nearest};
+use crate::{Budget, Jitter, Quota, Rate, Ratio, nearest};
 
 /// Why a text is no value, and what to write instead, as in ``has no unit; write `10s` or `10ms` ``.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,6 +207,22 @@ pub fn jitter(text: &str) -> Result<Jitter, Error> {
     }
 }
 
+/// Reads a [`Budget`]: a share such as `20%`, or `off`.
+///
+/// # Errors
+/// For any other text, and for shares of nothing or above 100 %.
+pub fn budget(text: &str) -> Result<Budget, Error> {
+    match text {
+        "off" => Ok(Budget::Off),
+        "none" | "false" | "no" => Err(Error::new("is no budget; write `\"off\"` for none")),
+        _ => match share(text) {
+            Ok(Ratio::ZERO) => Err(Error::new("would never retry; write `retries = 0`, or `\"off\"` for no budget")),
+            Ok(share) => Ok(Budget::Share(share)),
+            Err(_) => Err(Error::new("is no budget; write a share of `1%` to `100%` such as `\"20%\"`, or `\"off\"`")),
+        },
+    }
+}
+
 /// The text without leading zeros when it is nothing but ASCII digits.
 fn whole_number(text: &str) -> Option<&str> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -297,6 +313,15 @@ mod tests {
         assert_eq!(share("12.5%"), Ok(Ratio::new(0.125)));
         for bad in ["", "%", "101%", "2", "-1%", "NaN", "inf%", "1e2%", "20%%", "20 %"] {
             assert!(share(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn budgets_are_shares_or_off() {
+        assert_eq!((budget("20%"), budget("0.2")), (Ok(Budget::DEFAULT), Ok(Budget::DEFAULT)));
+        assert_eq!(budget("off"), Ok(Budget::Off));
+        for bad in ["", "0%", "101%", "20", "Off", "none", "ten"] {
+            assert!(budget(bad).is_err(), "{bad:?}");
         }
     }
 

@@ -26,11 +26,12 @@ pub struct Retry {
     pub(crate) factor: Ratio,
     pub(crate) cap: u64,
     pub(crate) jitter: Jitter,
+    pub(crate) budget: Budget,
     pub(crate) statuses: Statuses,
 }
 
 impl Retry {
-    /// `max` attempts after the first, with the default delays: base 1 s, factor 2, cap 60 s, jitter 0.5.
+    /// `max` attempts after the first, with the default delays (base 1 s, factor 2, cap 60 s, jitter 0.5) and budget (20 %).
     pub const fn new(max: u32) -> Retry {
         Retry {
             max,
@@ -38,6 +39,7 @@ impl Retry {
             factor: Ratio::from_millionths(2_000_000),
             cap: 60_000_000_000,
             jitter: Jitter::Proportional(Ratio::from_millionths(500_000)),
+            budget: Budget::DEFAULT,
             statuses: Statuses::RETRIED,
         }
     }
@@ -69,6 +71,12 @@ impl Retry {
     /// The randomness of the delays, default [`Jitter::Proportional`] 0.5.
     pub const fn jitter(mut self, jitter: Jitter) -> Retry {
         self.jitter = jitter;
+        self
+    }
+
+    /// How many retries the policy makes for each call that works, all its calls together; default [`Budget::DEFAULT`].
+    pub const fn budget(mut self, budget: Budget) -> Retry {
+        self.budget = budget;
         self
     }
 
@@ -108,6 +116,11 @@ impl Retry {
         self.jitter
     }
 
+    /// How many retries are made for each call that works.
+    pub const fn retry_budget(&self) -> Budget {
+        self.budget
+    }
+
     /// The HTTP statuses that are retried.
     pub const fn retried_statuses(&self) -> &Statuses {
         &self.statuses
@@ -136,6 +149,29 @@ impl Jitter {
     /// `d` to `d x (1 + ratio)`; a ratio outside 0..=1 is a problem that the settings' check reports.
     pub const fn proportional(ratio: f64) -> Jitter {
         Jitter::Proportional(Ratio::new(ratio))
+    }
+}
+
+/// How many retries a policy makes, all its calls together: so that a service in trouble is not sent a multiple of its load.
+///
+/// Each attempt that works deposits a share of a retry, each retry withdraws a whole one; ten are there to begin with and come back
+/// slowly, so that a policy with few calls never notices. While nothing works, hardly more than the first attempts are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Budget {
+    /// This share of a retry for each attempt that works: above 0 and at most 1.
+    Share(Ratio),
+    /// As many retries as the calls ask for.
+    Off,
+}
+
+impl Budget {
+    /// 20 %: one retry for five attempts that work.
+    pub const DEFAULT: Budget = Budget::Share(Ratio::percent(20));
+
+    /// A share in percents, 1 to 100; another one is a problem that the settings' check reports.
+    pub const fn percent(percent: u32) -> Budget {
+        Budget::Share(Ratio::percent(percent))
     }
 }
 

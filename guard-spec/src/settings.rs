@@ -66,11 +66,15 @@ pub struct Settings {
     pub(crate) retries: Option<Retry>,
     pub(crate) timeout: Option<u64>,
     pub(crate) attempt_timeout: Option<u64>,
+    pub(crate) max_pause: u64,
 }
 
 impl Settings {
     /// The most rates, and the most quotas, that one policy can have.
     pub const MOST_LIMITS: usize = 4;
+
+    /// How long a server's word holds back the calls of a policy unless told otherwise: at most one hour.
+    pub const MAX_PAUSE: Duration = Duration::from_secs(3_600);
 
     /// No limit, no breaker, no retries, no timeout.
     pub const fn new() -> Settings {
@@ -82,6 +86,7 @@ impl Settings {
             retries: None,
             timeout: None,
             attempt_timeout: None,
+            max_pause: nanos(Settings::MAX_PAUSE),
         }
     }
 
@@ -137,6 +142,13 @@ impl Settings {
     /// Bounds one attempt: 1 ms to `timeout`.
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Settings {
         self.attempt_timeout = Some(nanos(timeout));
+        self
+    }
+
+    /// Bounds a pause that a server asks for (a 429 with `Retry-After`): 0, which ignores them, to 365 days; default 1 h. A call
+    /// that is itself retried waits as long as its `cap` allows.
+    pub const fn max_pause(mut self, max_pause: Duration) -> Settings {
+        self.max_pause = nanos(max_pause);
         self
     }
 
@@ -227,6 +239,11 @@ impl Settings {
             Some(nanos) => Some(Duration::from_nanos(nanos)),
             None => None,
         }
+    }
+
+    /// The bound of a pause that a server asks for.
+    pub const fn longest_pause(&self) -> Duration {
+        Duration::from_nanos(self.max_pause)
     }
 
     /// The bound of one attempt.

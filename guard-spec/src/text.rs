@@ -3,7 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
-use crate::{Breaker, Concurrency, Jitter, Quota, Rate, Retry, Settings};
+use crate::{Breaker, Budget, Concurrency, Jitter, Quota, Rate, Ratio, Retry, Settings};
 
 /// The nanoseconds of a duration; one too long for them (584 years) becomes the largest number, which no check accepts.
 pub(crate) const fn nanos(duration: Duration) -> u64 {
@@ -114,16 +114,27 @@ impl fmt::Display for Jitter {
     }
 }
 
+impl fmt::Display for Budget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            // At most six decimals, of which two go.
+            Budget::Share(share) => write!(f, "{}%", Ratio::from_millionths(share.millionths() * 100)),
+            Budget::Off => f.write_str("off"),
+        }
+    }
+}
+
 impl fmt::Display for Retry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{}, base {}, factor {}, cap {}, jitter {}",
+            "{}, base {}, factor {}, cap {}, jitter {}, budget {}",
             self.max,
             InWords::nanos(self.base),
             self.factor,
             InWords::nanos(self.cap),
-            self.jitter
+            self.jitter,
+            self.budget
         )
     }
 }
@@ -157,6 +168,9 @@ impl fmt::Display for Settings {
         if let Some(timeout) = self.attempt_timeout {
             part(f, "attempt_timeout", &InWords::nanos(timeout))?;
         }
+        if self.longest_pause() != Settings::MAX_PAUSE {
+            part(f, "max_pause", &InWords::nanos(self.max_pause))?;
+        }
         if separator.is_empty() { f.write_str("no limits") } else { Ok(()) }
     }
 }
@@ -181,7 +195,7 @@ mod tests {
         let settings = Settings::new().rate(Rate::new(5, Duration::from_millis(250))).retries(Retry::new(3));
         assert_eq!(
             settings.to_string(),
-            "rate: 5/250ms, burst 1, max_wait 30s; retries: 3, base 1s, factor 2, cap 1m, jitter 0.5"
+            "rate: 5/250ms, burst 1, max_wait 30s; retries: 3, base 1s, factor 2, cap 1m, jitter 0.5, budget 20%"
         );
         assert_eq!(Settings::new().to_string(), "no limits");
     }

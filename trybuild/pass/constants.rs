@@ -5,7 +5,7 @@
 use std::io;
 use std::time::Duration;
 
-use apiguard::{Error, Jitter, Rate, Statuses, guarded};
+use apiguard::{Budget, Error, Jitter, Rate, Statuses, guarded};
 
 const LIMIT: Rate = Rate::per_second(100).burst(20);
 const RETRIES: u32 = 3;
@@ -25,11 +25,13 @@ mod limits {
         factor = 1.0 + 0.5,
         cap = TIMEOUT,
         jitter = Jitter::Full,
+        budget = Budget::percent(30),
         statuses = Statuses::RETRIED.with(408)
     ),
     breaker(RETRIES, recovery = TIMEOUT, successes = 1 + 1, probes = limits::BURST),
     timeout = TIMEOUT,
-    attempt_timeout = Duration::from_secs(3)
+    attempt_timeout = Duration::from_secs(3),
+    max_pause = TIMEOUT,
 )]
 async fn every_value(order: String) -> Result<String, Error<io::Error>> {
     Ok(order)

@@ -12,8 +12,8 @@
 //!                               that wants fewer requests holds back all calls under the policy
 //!     success, permanent, failure -> return it
 //!     transient, throttled        -> if retries are left, the delay ends before the deadline, a server's delay is within
-//!                                    the cap, and breaker and limits will let the retry through: pause holding nothing,
-//!                                    again; otherwise return it
+//!                                    the cap, breaker and limits will let the retry through, and the budget allows it:
+//!                                    pause holding nothing, again; otherwise return it
 //! }
 //! ```
 //!
@@ -47,9 +47,6 @@ const ABANDONED: u64 = 5_000 * NANOS_PER_MS;
 
 /// What a policy without a breaker says of one that was forced.
 const NO_BREAKER: Breaker = Breaker::consecutive(u32::MAX);
-
-/// A server's word holds back the other calls for at most one hour.
-const LONGEST_PAUSE: u64 = 3_600_000 * NANOS_PER_MS;
 
 /// One call under a policy.
 #[derive(Debug)]
@@ -445,7 +442,11 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     /// The server wants fewer requests: every call under this policy waits as long as it says.
     fn pause(&self, wait: Duration, now: u64) {
-        let wait = clock::nanos(wait).min(LONGEST_PAUSE);
+        let longest = self.policy.with_settings(Settings::longest_pause);
+        let wait = clock::nanos(wait.min(longest));
+        if wait == 0 {
+            return;
+        }
         telemetry::paused(self.policy.policy_name(), Duration::from_nanos(wait));
         self.state().limiter.pause(now.saturating_add(wait));
     }
@@ -492,6 +493,12 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         let limiter = &self.state().limiter;
         let patience = limiter.patience().min(self.deadline.saturating_sub(until) / 2);
         if limiter.turn_of(self.cost, now) > until.saturating_add(patience) {
+            return None;
+        }
+        // Last, since it takes something.
+        if !self.policy.budget.withdraw(retry.retry_budget(), self.policy.counters.successes(), now) {
+            count(&self.policy.counters.over_budget);
+            telemetry::over_budget(self.policy.policy_name(), self.attempts);
             return None;
         }
         self.delay_ms = u32::try_from(delay / NANOS_PER_MS).unwrap_or(u32::MAX);

@@ -10,17 +10,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use guard_spec::{Breaker, Concurrency, InvalidSettings, Quota, Rate, Retry, Settings};
+use guard_spec::{Breaker, Budget, Concurrency, InvalidSettings, Quota, Rate, Retry, Settings};
 
 use self::live::{Live, Timeouts};
 pub use self::snapshot::{Outcomes, Rejections, Snapshot};
 pub(crate) use self::state::State;
 use crate::breaker::BreakerState;
+use crate::budget::Account;
 use crate::call::{Call, Part};
 use crate::counters::Counters;
 use crate::keyed::Keyed;
 use crate::verdict::{self, Judged};
-use crate::{Error, PolicyName, telemetry};
+use crate::{Error, PolicyName, clock, telemetry};
 
 /// The rules for calling one service, and what they have seen of it so far.
 ///
@@ -44,6 +45,7 @@ pub struct Policy {
     /// A state for each key of the calls that have one.
     pub(crate) keys: Keyed<u64, State>,
     pub(crate) counters: Counters,
+    pub(crate) budget: Account,
 }
 
 impl Policy {
@@ -78,6 +80,7 @@ impl Policy {
             state: State::unchecked(settings),
             keys: Keyed::new(),
             counters: Counters::new(),
+            budget: Account::new(),
         }
     }
 
@@ -326,12 +329,15 @@ impl Policy {
             saturated: read(&counters.saturated),
             other: read(&counters.rejected_otherwise),
         };
+        let budget = settings.retry().map_or(Budget::Off, Retry::retry_budget);
         let never_ran = rejections.total().saturating_sub(rejected_retries);
         Snapshot {
             name: self.name.clone(),
             settings,
             calls: outcomes.total().saturating_sub(retries) + never_ran,
             retries,
+            over_budget: read(&counters.over_budget),
+            retry_budget: self.budget.available(budget, counters.successes(), clock::now()),
             waits: read(&counters.waits),
             timed_out: read(&counters.timed_out),
             outcomes,
@@ -400,6 +406,12 @@ impl PolicyBuilder {
     /// Bounds a whole call.
     pub fn timeout(mut self, timeout: Duration) -> PolicyBuilder {
         self.settings = self.settings.timeout(timeout);
+        self
+    }
+
+    /// Bounds a pause that a server asks for.
+    pub fn max_pause(mut self, max_pause: Duration) -> PolicyBuilder {
+        self.settings = self.settings.max_pause(max_pause);
         self
     }
 

@@ -19,6 +19,11 @@ pub struct Snapshot {
     pub calls: u64,
     /// Attempts after the first of a call.
     pub retries: u64,
+    /// Retries that were not made since the budget did not allow them: the outcome was returned.
+    pub over_budget: u64,
+    /// Retries that the budget allows now; `None` without retries or without a budget (that of a function which sets
+    /// `retries` for itself is not told).
+    pub retry_budget: Option<u32>,
     /// Attempts that had to wait for their turn.
     pub waits: u64,
     /// Attempts that were ended by a timeout of the policy (they count as failures, too).

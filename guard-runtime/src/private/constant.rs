@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use guard_spec::{Jitter, Quota, Rate, Statuses};
+use guard_spec::{Budget, Jitter, Quota, Rate, Statuses};
 
 #[diagnostic::on_unimplemented(
     message = "expected a `Rate`, found `{Self}`",
@@ -118,6 +118,25 @@ impl IsJitter for Jitter {
 
 #[inline]
 pub const fn jitter<T: IsJitter<Value = T>>(value: T) -> <T as IsJitter>::Value {
+    value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `Budget`, found `{Self}`",
+    label = "not a `Budget`",
+    note = "write a share such as `\"20%\"`, or `\"off\"`, or a constant such as `Budget::percent(20)`"
+)]
+pub trait IsBudget {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsBudget for Budget {
+    type Value = Budget;
+}
+
+#[inline]
+pub const fn budget<T: IsBudget<Value = T>>(value: T) -> <T as IsBudget>::Value {
     value
 }
 
