@@ -29,15 +29,15 @@ pub use guard_runtime::{
     Backoff, Breaker, BreakerState, Budget, CircuitBreaker, CircuitOpen, Classify, Concurrency, Error, Guarded, Idle,
     InvalidSettings, Jitter, Keyed, Outcomes, Permit, Policy, PolicyBuilder, PolicyName, Problem, Problems, Quota,
     Rate, Ratio, Refused, Registry, Rejected, Rejections, Retry, RetryBudget, Settings, Snapshot, Statuses,
-    TokenBucket, Verdict, Window, registry,
+    TokenBucket, Verdict, Window, attempt, registry,
 };
 
-#[cfg(feature = "http")]
-#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
-pub use guard_runtime::http;
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use guard_runtime::reqwest;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use guard_runtime::{http, observe};
 
 #[doc(hidden)]
 pub use guard_runtime::private as __private;

@@ -59,6 +59,19 @@ pub(crate) fn mentions(body: &TokenStream, name: &Ident) -> bool {
     })
 }
 
+/// Whether a body calls `attempt` or `observe`, by whatever path: then its future is made to know of the call.
+pub(crate) fn watches(body: &TokenStream) -> bool {
+    let tokens: Vec<TokenTree> = body.clone().into_iter().collect();
+    tokens.iter().enumerate().any(|(index, token)| match token {
+        TokenTree::Group(group) => watches(&group.stream()),
+        TokenTree::Ident(ident) if ident == "attempt" || ident == "observe" => {
+            let is_called = matches!(tokens.get(index + 1), Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Parenthesis);
+            is_called && !(index > 0 && is_punct(tokens.get(index - 1), '.'))
+        }
+        _ => false,
+    })
+}
+
 /// Whether the tokens use a variable of this name.
 pub(crate) fn uses(tokens: &TokenStream, name: &Ident) -> bool {
     let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();

@@ -8,6 +8,7 @@ mod breaker;
 mod budget;
 mod call;
 mod clock;
+mod context;
 mod counters;
 mod keyed;
 mod limiter;
@@ -35,10 +36,14 @@ pub mod private;
 pub use backoff::Backoff;
 pub use breaker::{BreakerState, CircuitBreaker, CircuitOpen, Permit};
 pub use budget::RetryBudget;
+pub use context::attempt;
 pub use guard_spec::{
     Breaker, Budget, Concurrency, InvalidSettings, Jitter, Problem, Problems, Quota, Rate, Ratio, Retry, Settings,
     Statuses,
 };
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub use http::observe;
 pub use keyed::{Idle, Keyed};
 pub use limiter::{Refused, TokenBucket, Window};
 pub use name::PolicyName;

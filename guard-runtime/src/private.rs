@@ -8,6 +8,7 @@ pub use inventory;
 use std::hash::Hash;
 
 pub use crate::call::{Admission, Call};
+pub use crate::context::Heard;
 pub use crate::output::Guarded;
 pub use crate::policy::Policy;
 pub use crate::registry::Registration;

@@ -440,7 +440,7 @@ mod tests {
         let busy = Judged::of(&status);
         assert_eq!(busy.verdict, Verdict::Transient { retry_after: WAIT });
         let built = || client().get("canary").build().unwrap_err();
-        let permanent = Judged { verdict: Verdict::Permanent, status: None, retry_after: None };
+        let permanent = Judged::by(Verdict::Permanent);
         let cases: [(Box<dyn StdError + Send + Sync>, Judged); 12] = [
             (Box::new(status.clone()), busy),
             (Box::new(Outer(status.clone())), busy),

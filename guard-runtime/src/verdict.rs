@@ -106,6 +106,12 @@ pub trait Classify {
     fn retry_after(&self) -> Option<Duration> {
         self.classify().retry_after()
     }
+
+    /// How long the service's limits have nothing left, whatever the verdict: a good answer with a remaining count of 0 holds back
+    /// the calls of the policy until the limit is reset. None unless overridden.
+    fn pause(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl<T: Classify + ?Sized> Classify for &T {
@@ -119,6 +125,10 @@ impl<T: Classify + ?Sized> Classify for &T {
 
     fn retry_after(&self) -> Option<Duration> {
         T::retry_after(self)
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        T::pause(self)
     }
 }
 
@@ -163,6 +173,7 @@ pub struct Judged {
     pub(crate) verdict: Verdict,
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) pause: Option<Duration>,
 }
 
 impl Judged {
@@ -171,18 +182,19 @@ impl Judged {
 
     /// Whatever the policy's statuses are.
     pub(crate) const fn by(verdict: Verdict) -> Judged {
-        Judged { verdict, status: None, retry_after: None }
+        Judged { verdict, status: None, retry_after: None, pause: None }
     }
 
     /// A success whatever the policy's statuses are.
     #[inline]
     pub(crate) fn is_plain_success(&self) -> bool {
-        matches!((self.verdict, self.status), (Verdict::Success, None))
+        matches!(self, Judged { verdict: Verdict::Success, status: None, pause: None, .. })
     }
 
     pub(crate) fn of<T: Classify + ?Sized>(outcome: &T) -> Judged {
         let status = outcome.status();
-        Judged { verdict: outcome.classify(), status, retry_after: status.and_then(|_| outcome.retry_after()) }
+        let retry_after = status.and_then(|_| outcome.retry_after());
+        Judged { verdict: outcome.classify(), status, retry_after, pause: outcome.pause() }
     }
 
     /// The verdict under a policy's list of retried statuses.

@@ -37,6 +37,7 @@ use syn::ext::IdentExt;
 use self::attempt::{body, per_attempt};
 use self::fallback::Fallback;
 use self::output::Output;
+use crate::arguments::watches;
 use crate::draft::Draft;
 use crate::function::Function;
 use crate::settings::{self, call_at, constant, ends};
@@ -75,8 +76,8 @@ pub(crate) fn function(draft: &Draft, home: Home<'_>, mut function: Function) ->
 
     let may_retry = draft.may_retry();
     let keeps_arguments = draft.keeps_arguments();
-    let [call, wait, rejected, pause, timed_out] =
-        ["__call", "__wait", "__rejected", "__pause", "__timed_out"].map(local);
+    let [call, wait, rejected, pause, timed_out, heard] =
+        ["__call", "__wait", "__rejected", "__pause", "__timed_out", "__heard"].map(local);
     let timed = if draft.timeout.is_some() || draft.attempt_timeout.is_some() {
         Some(quote!(timed))
     } else {
@@ -87,7 +88,9 @@ pub(crate) fn function(draft: &Draft, home: Home<'_>, mut function: Function) ->
     let doc = draft.doc.unwrap_or(true).then(|| words::of_function(draft, &function)).flatten();
     let policy = policy(draft, home, &function.signature.ident, private);
     let arguments = if keeps_arguments { per_attempt(draft, &mut function, private) } else { TokenStream::new() };
+    let is_watched = watches(&function.body.stream());
     let body = body(&function, guarded, keeps_arguments);
+    let body = if is_watched { quote!(#call.watched(&#heard, #body)) } else { body };
     let from_rejected = exit(guarded.call("from_rejected", quote!(#rejected)));
     let outcome = guarded.outcome();
     let from_body = guarded.call("from_body", quote!(#outcome, #call.attempts()));
@@ -111,6 +114,7 @@ pub(crate) fn function(draft: &Draft, home: Home<'_>, mut function: Function) ->
     } else {
         quote!(#body.await)
     };
+    let attempt = if is_watched { hearing(&attempt, &outcome, private) } else { attempt };
     let judge = judge(draft, guarded, private);
     let settle = draft
         .settle
@@ -160,6 +164,17 @@ pub(crate) fn function(draft: &Draft, home: Home<'_>, mut function: Function) ->
     }
 }
 
+/// An attempt whose body may ask for its number and say what it has heard.
+fn hearing(attempt: &TokenStream, outcome: &Ident, private: &TokenStream) -> TokenStream {
+    let [call, heard] = ["__call", "__heard"].map(local);
+    quote!({
+        let #heard = #private::Heard::default();
+        let #outcome = #attempt;
+        #call.heard(&#heard);
+        #outcome
+    })
+}
+
 /// The loop of a call that may be repeated.
 fn repeated(
     admit: &TokenStream,
@@ -205,7 +220,7 @@ fn once(
         let #outcome = #attempt;
         let #judged = #judge;
         if !#call.succeeded(&#judged) {
-            #call.settle(&#judged);
+            #call.end(&#judged);
         }
         #value
     }

@@ -36,6 +36,7 @@ use self::part::{Key, Whole};
 pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
 use crate::breaker::{Change, Pass, Sign};
 use crate::clock::{self, NANOS_PER_MS, Timer};
+use crate::context::{self, Heard, Watched};
 use crate::counters::count;
 use crate::limiter::{Entry, Flight, Refusal, Taken, Turn};
 use crate::policy::State;
@@ -169,6 +170,11 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         own.map_or_else(|| self.policy.timeouts().attempt(), clock::nanos)
     }
 
+    /// The deadline, or that of a call that this one runs in.
+    fn last_instant(&self) -> u64 {
+        self.deadline.min(context::deadline())
+    }
+
     fn breaker(&self) -> Option<Breaker> {
         self.policy.with_settings(|settings| settings.circuit_breaker().copied())
     }
@@ -242,7 +248,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         // Half of the time that is left is the attempt's: with a turn at the very deadline, an overloaded policy would spend
         // its rate on attempts that are cut off, and hold that against the service.
         let limiter = self.part.limiter(self.policy);
-        let patience = limiter.patience().min(self.deadline.saturating_sub(now) / 2);
+        let patience = limiter.patience().min(self.last_instant().saturating_sub(now) / 2);
         let latest = now.saturating_add(patience);
         match limiter.enter(|| self.policy.settings(), self.cost, now, latest) {
             Err(refusal) => Admission::Rejected(self.refused(refusal)),
@@ -333,12 +339,27 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         Timed { body, limit: self.limit(), timer: None }
     }
 
+    /// The attempt, which may ask for its number and say what it has heard.
+    #[inline]
+    pub fn watched<'h, F: Future>(&self, heard: &'h Heard, body: F) -> Watched<'h, F> {
+        Watched { body, attempt: self.attempts, heard }
+    }
+
     /// When the attempt has to end; `u64::MAX` for never.
     fn limit(&self) -> u64 {
         self.since.saturating_add(self.attempt_timeout()).min(self.deadline)
     }
 
     // ---- after an attempt
+
+    /// Holds back all calls under this policy if the server has said so in a response that the body has seen.
+    #[inline]
+    pub fn heard(&self, heard: &Heard) {
+        let wait = heard.wait();
+        if wait > 0 {
+            self.pause(Duration::from_nanos(wait), clock::now());
+        }
+    }
 
     /// Corrects what the attempt that has just returned took to what it has used.
     #[inline]
@@ -368,12 +389,28 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[cold]
     #[inline(never)]
     pub fn settle(&mut self, judged: &Judged) -> Option<Pause> {
+        let now = clock::now();
+        let verdict = self.judge(judged, now);
+        self.plan_retry(verdict, judged.status, now)
+    }
+
+    /// Judges an outcome under the retried statuses, and records it.
+    fn judge(&mut self, judged: &Judged, now: u64) -> Verdict {
         let retry = self.retry();
         let statuses = retry.as_ref().map_or(&Statuses::RETRIED, Retry::retried_statuses);
         let verdict = judged.under(statuses);
-        let now = clock::now();
+        if let Some(wait) = judged.pause {
+            self.pause(wait, now);
+        }
         self.record(verdict, now);
-        self.plan_retry(verdict, judged.status, now)
+        verdict
+    }
+
+    /// Tells the guard what the only attempt returned.
+    #[cold]
+    #[inline(never)]
+    pub fn end(&mut self, judged: &Judged) {
+        self.judge(judged, clock::now());
     }
 
     /// Tells the guard that a timeout ended the attempt.
@@ -483,7 +520,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             None => own,
         };
         let until = now.saturating_add(delay);
-        if until >= self.deadline {
+        let last = self.last_instant();
+        if until >= last {
             return None;
         }
         if self.check_breaker(until).is_err() {
@@ -491,7 +529,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         }
         // A retry that the limits would refuse is not made: its rejection would replace an outcome that says more.
         let limiter = &self.state().limiter;
-        let patience = limiter.patience().min(self.deadline.saturating_sub(until) / 2);
+        let patience = limiter.patience().min(last.saturating_sub(until) / 2);
         if limiter.turn_of(self.cost, now) > until.saturating_add(patience) {
             return None;
         }

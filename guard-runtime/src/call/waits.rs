@@ -8,6 +8,7 @@ use pin_project_lite::pin_project;
 
 use crate::Rejected;
 use crate::clock::{Slot, Timer};
+use crate::context;
 
 /// A wait for the turn of an attempt.
 #[must_use = "an attempt that does not wait for its turn has not been admitted"]
@@ -68,10 +69,12 @@ impl<F: Future, T: Slot> Future for Timed<F, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if let Poll::Ready(output) = this.body.poll(cx) {
+        let limit = *this.limit;
+        // What runs inside has to end by then, too.
+        let polled = if limit == u64::MAX { this.body.poll(cx) } else { context::until(limit, || this.body.poll(cx)) };
+        if let Poll::Ready(output) = polled {
             return Poll::Ready(Ok(output));
         }
-        let limit = *this.limit;
         if limit == u64::MAX {
             return Poll::Pending;
         }

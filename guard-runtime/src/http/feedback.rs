@@ -116,6 +116,13 @@ impl Feedback {
         self.retry_after.map(|(delay, _)| delay)
     }
 
+    /// How long until the last of the limits that have nothing left has some again: what a good answer says of waiting. (A
+    /// `Retry-After` there is no word on rates: with a 202 it says when to ask for the result.)
+    #[must_use]
+    pub fn exhausted(&self) -> Option<Duration> {
+        self.exhausted.map(|(delay, _)| delay)
+    }
+
     /// The limits that the headers speak of, 8 at most, in the order of the table above. A server that says one thing in
     /// two families is heard twice.
     pub fn limits(&self) -> impl Iterator<Item = &RateLimit> {

@@ -6,6 +6,7 @@
 //! | [`Feedback`] | all that a response's headers say of waiting and of limits: these, vendors' own, and those of the IETF |
 //! | [`RateLimit`] | what one of those limits has left, and when it has more |
 //! | [`StatusError`] | a failing status and the wait that came with it; no URL, no header values |
+//! | [`observe`] | tells the running call what a response says of limits, when the body does not return it |
 //! | [`ResponseExt::checked`] | turns a response with a failing status into a `StatusError` |
 //!
 //! Statuses, responses and [`StatusError`] are [`Classify`](crate::Classify): 429 is throttled, 500, 502, 503 and 504
@@ -15,6 +16,7 @@
 mod date;
 mod feedback;
 mod fields;
+mod observe;
 mod rate_limit;
 mod reset;
 mod retry_after;
@@ -23,6 +25,7 @@ mod timestamp;
 mod value;
 
 pub use feedback::Feedback;
+pub use observe::{HasHeaders, observe};
 pub use rate_limit::RateLimit;
 pub use retry_after::RetryAfter;
 pub use status::{ResponseExt, StatusError};

@@ -116,6 +116,10 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     Feedback::from_headers(headers).wait().map(|(delay, _)| delay)
 }
 
+fn exhausted(headers: &HeaderMap) -> Option<Duration> {
+    Feedback::from_headers(headers).exhausted()
+}
+
 fn verdict(status: StatusCode, retry_after: Option<Duration>) -> Verdict {
     Verdict::of_status(status.as_u16(), retry_after, &Statuses::RETRIED)
 }
@@ -161,6 +165,10 @@ impl<B> Classify for Response<B> {
     fn retry_after(&self) -> Option<Duration> {
         wait(self.headers())
     }
+
+    fn pause(&self) -> Option<Duration> {
+        exhausted(self.headers())
+    }
 }
 
 #[cfg(feature = "reqwest")]
@@ -175,6 +183,10 @@ impl Classify for ::reqwest::Response {
 
     fn retry_after(&self) -> Option<Duration> {
         wait(self.headers())
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        exhausted(self.headers())
     }
 }
 

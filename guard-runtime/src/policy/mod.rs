@@ -18,6 +18,7 @@ pub(crate) use self::state::State;
 use crate::breaker::BreakerState;
 use crate::budget::Account;
 use crate::call::{Call, Part};
+use crate::context::Heard;
 use crate::counters::Counters;
 use crate::keyed::Keyed;
 use crate::verdict::{self, Judged};
@@ -228,8 +229,10 @@ impl Policy {
     {
         loop {
             call.admitted().await.map_err(Error::Rejected)?;
-            let pause = match call.maybe_timed(attempt()).await {
+            let heard = Heard::default();
+            let pause = match call.maybe_timed(call.watched(&heard, attempt())).await {
                 Ok(outcome) => {
+                    call.heard(&heard);
                     let judged = judge(&outcome);
                     let pause = if call.succeeded(&judged) { None } else { call.settle(&judged) };
                     match pause {
