@@ -9,6 +9,8 @@
 
 #![allow(clippy::disallowed_methods)] // here and nowhere else
 
+mod outside;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -97,7 +99,8 @@ pin_project! {
     /// A timer that ends at an instant: up to 1-2 ms late, and possibly some microseconds early, since it counts on
     /// another clock; [`poll_end`](Timer::poll_end) makes up for that.
     ///
-    /// Inside a tokio runtime it is tokio's; elsewhere a sleeping thread, so that a wait works under any executor.
+    /// Inside a tokio runtime it is tokio's; elsewhere that of a thread for all of them, so that a wait works under any
+    /// executor.
     #[derive(Debug)]
     #[project = TimerProjection]
     pub enum Timer {
@@ -188,71 +191,6 @@ fn tokio_instant(delay: Duration) -> tokio::time::Instant {
     let now = tokio::time::Instant::now();
     // The longest wait that is ever asked for is 365 days, which any platform's clock can add.
     now.checked_add(delay).unwrap_or(now)
-}
-
-/// Waiting outside a tokio runtime.
-mod outside {
-    use std::sync::{Arc, Mutex, PoisonError};
-    use std::task::{Context, Poll, Waker};
-    use std::time::Duration;
-
-    #[derive(Debug)]
-    pub struct Alarm {
-        delay: Duration,
-        shared: Option<Arc<Mutex<Shared>>>,
-    }
-
-    #[derive(Debug, Default)]
-    struct Shared {
-        rung: bool,
-        waker: Option<Waker>,
-    }
-
-    impl Alarm {
-        pub(super) fn after(delay: Duration) -> Alarm {
-            Alarm { delay, shared: None }
-        }
-
-        pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-            if self.delay.is_zero() {
-                return Poll::Ready(());
-            }
-            let waker = cx.waker().clone();
-            if self.shared.is_none() {
-                self.shared = start(self.delay);
-            }
-            let Some(shared) = &self.shared else {
-                // No thread is to be had now: the task is asked to try again.
-                waker.wake();
-                return Poll::Pending;
-            };
-            let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            if state.rung {
-                return Poll::Ready(());
-            }
-            let old = state.waker.replace(waker);
-            drop(state);
-            drop(old);
-            Poll::Pending
-        }
-    }
-
-    fn start(delay: Duration) -> Option<Arc<Mutex<Shared>>> {
-        let shared = Arc::new(Mutex::new(Shared::default()));
-        let alarm = Arc::clone(&shared);
-        let sleep_and_ring = move || {
-            std::thread::sleep(delay);
-            let mut state = alarm.lock().unwrap_or_else(PoisonError::into_inner);
-            state.rung = true;
-            let waker = state.waker.take();
-            drop(state);
-            if let Some(waker) = waker {
-                waker.wake();
-            }
-        };
-        std::thread::Builder::new().name("apiguard-timer".into()).spawn(sleep_and_ring).ok()?;
-        Some(shared)
-    }
 }
 
 #[cfg(test)]
