@@ -42,6 +42,72 @@ async fn ten_a_second_are_all_delivered_and_never_one_more() {
     assert!(most <= 10, "{most} in 995 ms");
 }
 
+#[guarded(
+    name = "http.contract",
+    rate("40/s", burst = 8, max_wait = "3s"),
+    quota = ["60/2s", quota("300/10s", max_wait = "3s")],
+    concurrency(6, max_wait = "3s"),
+    retries(2, base = "50ms", budget = "off")
+)]
+async fn under_contract(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+/// A minute of random load: calls come in bursts and alone, answers take up to 300 ms, one in five is an error, and some callers leave.
+#[tokio::test(start_paused = true)]
+async fn the_server_sees_no_window_above_the_contract_whatever_the_load() {
+    let mut dice = 0x2545_f491_4f6c_dd1d_u64;
+    let mut below = move |n: u64| {
+        dice ^= dice >> 12;
+        dice ^= dice << 25;
+        dice ^= dice >> 27;
+        dice.wrapping_mul(0x2545_f491_4f6c_dd1d) % n
+    };
+    let answers: Vec<_> = (0..20_000)
+        .map(|_| Answer::new(if below(5) == 0 { 503 } else { 200 }).after(Duration::from_millis(below(300))))
+        .collect();
+    let server = Server::scripted(answers, Answer::new(200)).await;
+    let client = reqwest::Client::new();
+    let mut calls = tokio::task::JoinSet::new();
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(60) {
+        for _ in 0..[1, 1, 1, 3, 40][below(5) as usize] {
+            let (client, url) = (client.clone(), server.url.clone());
+            let leaves_after = (below(4) == 0).then(|| Duration::from_millis(below(1_500)));
+            calls.spawn(async move {
+                let call = under_contract(&client, &url);
+                match leaves_after {
+                    // Before the request is sent or while it waits: one that was sent is not taken back by leaving.
+                    Some(time) => tokio::time::timeout(time, call).await.ok(),
+                    None => Some(call.await),
+                }
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(below(400))).await;
+    }
+    let (mut good, mut left) = (0, 0);
+    while let Some(call) = calls.join_next().await {
+        match call.unwrap() {
+            Some(Ok(_)) => good += 1,
+            Some(Err(_)) => {}
+            None => left += 1,
+        }
+    }
+    let most = |window| server.most_in(Duration::from_millis(window));
+    assert!(most(2_000) <= 60, "{} in 2 s", most(2_000));
+    assert!(most(10_000) <= 300, "{} in 10 s", most(10_000));
+    for window in [25, 100, 250, 500, 1_000] {
+        let allowed = 8 + 40 * (window as usize + 2) / 1_000;
+        assert!(most(window) <= allowed, "{} in {window} ms", most(window));
+    }
+    // Only callers who leave make the server answer more than six at a time: it does not hear of it.
+    assert!(server.most_at_a_time() <= 6 + left, "{} at a time", server.most_at_a_time());
+    assert!(good > 500 && left > 50, "{good} good, {left} left");
+    let snapshot = registry().get("http.contract").unwrap().snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.waiting), (Some(0), 0));
+    assert_eq!(snapshot.attempts(), server.requests() as u64);
+}
+
 /// Each server has a policy of its own: what one says pauses all calls under a policy.
 #[guarded(policy = policy, retries(1, base = "10ms"))]
 async fn call(policy: &Policy, client: &reqwest::Client, url: &str) -> Outcome {

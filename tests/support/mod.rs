@@ -47,6 +47,8 @@ struct Shared {
     script: Mutex<VecDeque<Answer>>,
     otherwise: Answer,
     arrivals: Mutex<Vec<Instant>>,
+    /// How many requests are being answered, and the most there were.
+    answering: Mutex<(usize, usize)>,
 }
 
 impl Server {
@@ -63,6 +65,7 @@ impl Server {
             script: Mutex::new(script.into_iter().collect()),
             otherwise,
             arrivals: Mutex::new(Vec::new()),
+            answering: Mutex::default(),
         });
         let state = shared.clone();
         let app = axum::Router::new().fallback(move |_: Request<Body>| respond(state.clone()));
@@ -80,6 +83,11 @@ impl Server {
         self.shared.arrivals.lock().unwrap().clone()
     }
 
+    /// The most requests that were being answered at a time; one whose caller left is answered, too.
+    pub fn most_at_a_time(&self) -> usize {
+        self.shared.answering.lock().unwrap().1
+    }
+
     /// The most requests that arrived in any window of this length.
     pub fn most_in(&self, window: Duration) -> usize {
         let arrivals = self.arrivals();
@@ -92,6 +100,7 @@ impl Server {
 
 async fn respond(shared: Arc<Shared>) -> Response<Body> {
     shared.arrivals.lock().unwrap().push(Instant::now());
+    let _answering = Answering::begin(&shared);
     let next = shared.script.lock().unwrap().pop_front();
     let answer = next.unwrap_or_else(|| shared.otherwise.clone());
     if let Some(delay) = answer.delay {
@@ -103,6 +112,23 @@ async fn respond(shared: Arc<Shared>) -> Response<Body> {
         response.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_bytes(&value).unwrap());
     }
     response
+}
+
+struct Answering<'a>(&'a Shared);
+
+impl Answering<'_> {
+    fn begin(shared: &Shared) -> Answering<'_> {
+        let mut answering = shared.answering.lock().unwrap();
+        answering.0 += 1;
+        answering.1 = answering.1.max(answering.0);
+        Answering(shared)
+    }
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.0.answering.lock().unwrap().0 -= 1;
+    }
 }
 
 /// Milliseconds since an instant.
