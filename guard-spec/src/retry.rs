@@ -155,7 +155,7 @@ impl Jitter {
 /// How many retries a policy makes, all its calls together: so that a service in trouble is not sent a multiple of its load.
 ///
 /// Each attempt that works deposits a share of a retry, each retry withdraws a whole one; ten are there to begin with and come back
-/// slowly, so that a policy with few calls never notices. While nothing works, hardly more than the first attempts are sent.
+/// slowly (one in 5 min), so that a policy with few calls never notices. While nothing works, hardly more than the first attempts are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Budget {
