@@ -1,26 +1,39 @@
 //! The circuit breaker.
 //!
 //! ```text
-//!            `failures` failures in a row
-//!   closed ------------------------------> open <---------+
-//!      ^                                     |            | one failure
-//!      |                                     | `recovery` |
-//!      +---------- half-open <---------------+            |
-//!  `successes` good   |                                   |
-//!  probes in a row    +-----------------------------------+
+//!            trips
+//!   closed ----------> open <---------+
+//!      ^                 |            | one failure or slow call
+//!      |                 | `recovery` |
+//!      +-- half-open <---+            |
+//!  `successes` good |                 |
+//!  probes in a row  +-----------------+
 //! ```
 //!
-//! An answer that is the caller's own mistake ends a row of failures and decides no probe; a throttled call and an attempt
-//! that was dropped early say nothing; all of them free a probe's place. A probe that does not end (its permit was leaked,
-//! or the service is slow) is written off after `recovery`, at least 60 s: another one takes its place. If it ends after
-//! all its result counts, and as long as both ran one more than `probes` may have run.
+//! It trips after `failures` failed attempts in a row; or, windowed, when with at least `min_calls` in the window the
+//! failures among them reach `failure_rate` or the slow calls `slow_rate`. A call may be both. Then it is open for
+//! `recovery`, or as long as a server asked for with the attempt that opened it (at most an hour), and up to
+//! `recovery_jitter` longer at random. Where `recovery_cap` is set the recovery doubles, up to that, each time that it opens
+//! before it was closed for as long as the last one.
 //!
-//! Source of the pattern: Michael Nygard, "Release It!", 2007; of the generations: Sony's gobreaker.
+//! An answer that is the caller's own mistake is a good call among others (it ends a row of failures) and decides no probe;
+//! a throttled call says nothing, nor does an attempt that was dropped early; one that was slow by then is a slow call. All of
+//! them free a probe's place. A probe that does not end (its permit was leaked, or the service is slow) is written off
+//! after `recovery`, at least 60 s: another one takes its place. If it ends after all its result counts, and as long as
+//! both ran one more than `probes` may have run.
+//!
+//! The parts: [`state`] and [`window`] are the maths, [`core`] holds the state.
+//!
+//! Source of the pattern: Michael Nygard, "Release It!", 2007; of the generations: Sony's gobreaker; of slow calls:
+//! resilience4j.
 
 mod core;
+#[cfg(test)]
+mod histories;
 mod state;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::fmt;
 use std::time::Duration;
@@ -29,8 +42,9 @@ use guard_spec::{Breaker, Problem, Settings};
 
 pub(crate) use self::core::Core;
 pub use self::state::BreakerState;
-pub(crate) use self::state::{Change, Pass, Sign};
+pub(crate) use self::state::{Change, Ended, Pass, Sign};
 use crate::clock;
+use crate::keyed::Idle;
 
 /// A circuit breaker: stops calling a service that is down, and finds out when it is well again.
 ///
@@ -43,6 +57,21 @@ use crate::clock;
 /// }
 /// assert_eq!(breaker.state(), BreakerState::Open);
 /// assert!(breaker.try_acquire().is_err());
+/// # Ok::<(), apiguard::Problem>(())
+/// ```
+///
+/// With a window it opens by the share of failures, or of slow calls, among the last ones:
+///
+/// ```
+/// use apiguard::{Breaker, BreakerState, CircuitBreaker};
+/// use std::time::Duration;
+///
+/// let breaker = CircuitBreaker::new(Breaker::failure_rate(0.5).window(Duration::from_secs(30)).min_calls(10))?;
+/// for call in 0..10 {
+///     let permit = breaker.try_acquire().unwrap();
+///     if call % 2 == 0 { permit.success() } else { permit.failure() }
+/// }
+/// assert_eq!(breaker.state(), BreakerState::Open);
 /// # Ok::<(), apiguard::Problem>(())
 /// ```
 pub struct CircuitBreaker {
@@ -60,12 +89,14 @@ pub struct CircuitOpen {
     pub retry_after: Duration,
 }
 
-/// The right to one attempt: say how it went, or drop it, which says nothing.
+/// The right to one attempt: say how it went, or drop it, which says nothing, unless it was slow by then. How long it took is
+/// measured from when it was given.
 #[must_use = "dropped at once, a permit says nothing of the attempt"]
 #[derive(Debug)]
 pub struct Permit<'a> {
     breaker: &'a CircuitBreaker,
     pass: Pass,
+    since: u64,
 }
 
 impl CircuitBreaker {
@@ -76,7 +107,7 @@ impl CircuitBreaker {
     pub fn new(settings: Breaker) -> Result<CircuitBreaker, Problem> {
         match Settings::new().breaker(settings).problems().first() {
             Some(problem) => Err(problem),
-            None => Ok(CircuitBreaker { core: Core::new(), settings }),
+            None => Ok(CircuitBreaker { core: Core::new(Some(&settings)), settings }),
         }
     }
 
@@ -85,8 +116,9 @@ impl CircuitBreaker {
     /// # Errors
     /// [`CircuitOpen`] while the breaker is open, or half-open with all its probes running.
     pub fn try_acquire(&self) -> Result<Permit<'_>, CircuitOpen> {
-        let (pass, _) = self.admit(clock::now())?;
-        Ok(Permit { breaker: self, pass })
+        let now = clock::now();
+        let (pass, _) = self.core.admit(now, &self.settings)?;
+        Ok(Permit { breaker: self, pass, since: now })
     }
 
     /// Which way the breaker stands. Open becomes half-open when the recovery time has passed.
@@ -94,33 +126,45 @@ impl CircuitBreaker {
         self.core.state()
     }
 
-    /// Failures in a row; 0 unless closed.
+    /// Failures in a row, or in the window; 0 unless closed.
     pub fn failures(&self) -> u32 {
-        self.core.failures()
+        if self.settings.is_windowed() {
+            u32::try_from(self.core.counts().failures).unwrap_or(u32::MAX)
+        } else {
+            self.core.failures_in_a_row()
+        }
+    }
+
+    /// Calls in the window that were slow; 0 unless closed, and without a window.
+    pub fn slow_calls(&self) -> u64 {
+        self.core.counts().slow
+    }
+
+    /// Calls in the window; 0 unless closed, and without a window.
+    pub fn calls_in_window(&self) -> u64 {
+        self.core.counts().calls
     }
 
     /// Lets nothing through until [`force_closed`](CircuitBreaker::force_closed) or [`reset`](CircuitBreaker::reset).
     pub fn force_open(&self) {
-        self.core.force(BreakerState::ForcedOpen);
+        self.core.force(BreakerState::ForcedOpen, Some(&self.settings));
     }
 
     /// Lets everything through and counts nothing until [`force_open`](CircuitBreaker::force_open) or
     /// [`reset`](CircuitBreaker::reset).
     pub fn force_closed(&self) {
-        self.core.force(BreakerState::ForcedClosed);
+        self.core.force(BreakerState::ForcedClosed, Some(&self.settings));
     }
 
     /// Closes it and forgets what it has counted; attempts that are running now do not count any more.
     pub fn reset(&self) {
-        self.core.force(BreakerState::Closed);
+        self.core.force(BreakerState::Closed, Some(&self.settings));
     }
+}
 
-    fn admit(&self, now: u64) -> Result<(Pass, Option<Change>), CircuitOpen> {
-        self.core.admit(now, &self.settings)
-    }
-
-    fn settle(&self, pass: Pass, sign: Sign, now: u64) -> Option<Change> {
-        self.core.settle(pass, sign, now, &self.settings)
+impl Idle for CircuitBreaker {
+    fn is_idle(&self) -> bool {
+        self.core.is_idle()
     }
 }
 
@@ -145,15 +189,21 @@ impl Permit<'_> {
     }
 
     fn end(self, sign: Sign) {
-        self.breaker.settle(self.pass, sign, clock::now());
+        self.settle(sign);
         // The drop below would free the probe's place a second time.
         std::mem::forget(self);
     }
+
+    fn settle(&self, sign: Sign) {
+        let now = clock::now();
+        let ended = Ended { sign, ran: now.saturating_sub(self.since), hold: 0 };
+        self.breaker.core.settle(self.pass, ended, now, &self.breaker.settings);
+    }
 }
 
-/// Gives the place back; says nothing of the service.
+/// Gives the place back.
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        self.breaker.settle(self.pass, Sign::None, clock::now());
+        self.settle(Sign::Dropped);
     }
 }
