@@ -8,6 +8,8 @@
 //! The sums are kept beside: a call costs the same in any window. Calls without end do not overflow: a bucket that is full
 //! (4 x 10^9 calls) is halved, which keeps its shares.
 
+use std::time::Duration;
+
 use guard_spec::{Breaker, Ratio};
 
 use crate::clock::{self, NANOS_PER_MS};
@@ -60,6 +62,8 @@ impl Counts {
 pub(super) struct Window {
     kind: Kind,
     counts: Counts,
+    /// How long it is, as the settings say it.
+    length: (Option<u32>, Option<Duration>),
 }
 
 #[derive(Debug)]
@@ -71,22 +75,18 @@ enum Kind {
 impl Window {
     /// An empty one; `None` for a breaker that has none.
     pub(super) fn new(settings: &Breaker) -> Option<Window> {
-        let kind = match (settings.window_size(), settings.window_time()) {
+        let length = (settings.window_size(), settings.window_time());
+        let kind = match length {
             (Some(size), _) => Kind::Calls(Ring::new(size)),
             (None, Some(time)) => Kind::Time(Box::new(Buckets::new(clock::nanos(time)))),
             (None, None) => return None,
         };
-        Some(Window { kind, counts: Counts::default() })
+        Some(Window { kind, counts: Counts::default(), length })
     }
 
     /// Whether it is as long as these settings say.
     pub(super) fn fits(&self, settings: &Breaker) -> bool {
-        match &self.kind {
-            Kind::Calls(ring) => settings.window_size() == Some(ring.size),
-            Kind::Time(buckets) => {
-                settings.window_time().is_some_and(|time| width(clock::nanos(time)) == buckets.width)
-            }
-        }
+        self.length == (settings.window_size(), settings.window_time())
     }
 
     pub(super) fn clear(&mut self) {
@@ -167,11 +167,6 @@ struct Bucket {
     slow: u32,
 }
 
-const fn width(time: u64) -> u64 {
-    // A second at least, which the settings' check holds.
-    if time < BUCKETS { 1 } else { time / BUCKETS }
-}
-
 impl Bucket {
     const EMPTY: Bucket = Bucket { calls: 0, failures: 0, slow: 0 };
 
@@ -184,7 +179,8 @@ impl Bucket {
 
 impl Buckets {
     fn new(time: u64) -> Buckets {
-        Buckets { width: width(time), present: 0, all: [Bucket::EMPTY; BUCKETS as usize] }
+        // A second at least, which the settings' check holds.
+        Buckets { width: (time / BUCKETS).max(1), present: 0, all: [Bucket::EMPTY; BUCKETS as usize] }
     }
 
     fn pass(&mut self, now: u64, counts: &mut Counts) {
@@ -211,8 +207,6 @@ impl Buckets {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const GOOD: Call = Call { failed: false, slow: false };
