@@ -236,11 +236,28 @@ impl Core {
 
     /// Counts a call in the window, which may open it.
     fn count(&self, pass: Pass, call: Call, ended: Ended, now: u64, settings: &Breaker) -> Option<Change> {
-        let mut memory = self.more().with_window(settings);
-        // Under the lock: see above.
-        let word = self.word.load(Acquire);
-        let parts = Parts::unpack(word);
-        if parts.generation != pass.0 || !memory.count(pass.0, call, now)?.trips(settings) {
+        let more = self.more();
+        // Outlives the lock, under which nothing is allocated or freed.
+        let mut window = None;
+        let mut memory = more.lock();
+        let word = loop {
+            // Under the lock: see above.
+            let word = self.word.load(Acquire);
+            if Parts::unpack(word).generation != pass.0 {
+                return None;
+            }
+            if memory.window.as_ref().is_some_and(|window| window.fits(settings)) {
+                break word;
+            }
+            if window.is_some() {
+                std::mem::swap(&mut memory.window, &mut window);
+                break word;
+            }
+            drop(memory);
+            window = Some(Window::new(settings)?);
+            memory = more.lock();
+        };
+        if !memory.count(pass.0, call, now)?.trips(settings) {
             return None;
         }
         // Of a closed word with a window nothing changes but the generation, and then this says nothing any more.
@@ -295,21 +312,6 @@ impl More {
     fn lock(&self) -> MutexGuard<'_, Memory> {
         // Arithmetic that cannot panic half-way.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// With a window as long as the settings say, which is made outside the lock.
-    fn with_window(&self, settings: &Breaker) -> MutexGuard<'_, Memory> {
-        let memory = self.lock();
-        if memory.window.as_ref().is_some_and(|window| window.fits(settings)) {
-            return memory;
-        }
-        drop(memory);
-        let mut window = Window::new(settings);
-        let mut memory = self.lock();
-        if !memory.window.as_ref().is_some_and(|window| window.fits(settings)) {
-            std::mem::swap(&mut memory.window, &mut window);
-        }
-        memory
     }
 }
 

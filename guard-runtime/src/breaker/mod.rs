@@ -22,7 +22,7 @@
 //! after `recovery`, at least 60 s: another one takes its place. If it ends after all its result counts, and as long as
 //! both ran one more than `probes` may have run.
 //!
-//! The parts: [`state`] and [`window`] are the maths, [`core`] holds the state.
+//! `state` and `window` are the maths, `core` holds the state.
 //!
 //! Source of the pattern: Michael Nygard, "Release It!", 2007; of the generations: Sony's gobreaker; of slow calls:
 //! resilience4j.

@@ -1,5 +1,7 @@
 //! The breaker as a whole.
 
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
 use super::state::{COUNT_MAX, GENERATION_MASK, Parts, Phase};
 use super::*;
 use crate::clock::NANOS_PER_MS;
@@ -460,4 +462,33 @@ async fn a_breaker_is_idle_again_when_its_window_is_empty_and_its_growth_over() 
     assert!(breaker.state() == BreakerState::Closed && !breaker.is_idle());
     tokio::time::advance(Duration::from_secs(60)).await;
     assert!(breaker.is_idle());
+}
+
+#[test]
+fn b15_what_ends_after_a_reset_takes_nothing_from_what_began_after_it() {
+    let settings = windowed().window_calls(10_000).recovery(Duration::from_secs(1));
+    let core = Core::new(Some(&settings));
+    let call = || {
+        let (pass, _) = core.admit(0, &settings).unwrap();
+        core.settle(pass, Ended { sign: Sign::Good, ran: 0, hold: 0 }, 0, &settings);
+    };
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                while !stop.load(Relaxed) {
+                    call();
+                }
+            });
+        }
+        let counted: Vec<u64> = (0..20_000)
+            .map(|_| {
+                core.force(BreakerState::Closed, Some(&settings));
+                (0..5).for_each(|_| call());
+                core.counts().calls
+            })
+            .collect();
+        stop.store(true, Relaxed);
+        assert!(counted.iter().all(|calls| *calls >= 5), "calls of the present were forgotten with those of the past");
+    });
 }
