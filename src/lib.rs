@@ -19,7 +19,8 @@
 //! - [`Policy`] holds the settings and the state; [`registry()`] lists every policy of the program.
 //! - [`Rejected`] and [`Error`] say why a call did not run and when to come back.
 //! - [`Verdict`] and [`Classify`] say what an outcome means.
-//! - [`Keyed`] has a state for each key ([what limits promise](guide::limits)); [`TokenBucket`], [`Window`], [`CircuitBreaker`], [`Backoff`] and [`RetryBudget`] work alone.
+//! - [`Keyed`] has a state for each key ([what limits promise](guide::limits)); [`TokenBucket`], [`Window`], [`CircuitBreaker`]
+//!   ([what opens it](guide::breaker)), [`Backoff`] and [`RetryBudget`] work alone.
 
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -45,6 +46,9 @@ pub use guard_runtime::private as __private;
 /// Long pages.
 #[cfg(any(doc, doctest))]
 pub mod guide {
+    #[doc = include_str!("../docs/breaker.md")]
+    pub mod breaker {}
+
     #[doc = include_str!("../docs/expansion.md")]
     pub mod expansion {}
 

@@ -91,7 +91,8 @@ async fn a_call_dropped_at_any_point_keeps_no_place_and_no_token_that_it_did_not
 async fn a_probe_dropped_at_any_point_frees_its_place() {
     for (way, polls) in [Way::Closure, Way::Attribute].into_iter().flat_map(|way| (0..6).map(move |polls| (way, polls)))
     {
-        let policy = policy(&Settings::new().breaker(Breaker::consecutive(1).recovery(Duration::from_secs(10))));
+        let breaker = Breaker::consecutive(1).recovery(Duration::from_secs(10)).recovery_jitter(0.0);
+        let policy = policy(&Settings::new().breaker(breaker));
         policy.call(async || Err::<u32, _>(reset())).await.unwrap_err();
         assert_eq!(policy.snapshot().breaker, Some(BreakerState::Open));
         advance(Duration::from_secs(11)).await;
@@ -122,7 +123,12 @@ async fn calls_that_their_callers_give_up_early_say_nothing_and_late_ones_are_fa
     assert_eq!(policy.snapshot().outcomes.abandoned, 13);
 }
 
-#[guarded(name = "cancellation.panics", breaker(2, recovery = "10s"), retries = 3, rate("1000/s", burst = 10))]
+#[guarded(
+    name = "cancellation.panics",
+    breaker(2, recovery = "10s", recovery_jitter = 0),
+    retries = 3,
+    rate("1000/s", burst = 10)
+)]
 async fn panics(really: bool) -> Outcome {
     tokio::task::yield_now().await;
     assert!(!really, "the body panics");

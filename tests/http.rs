@@ -199,7 +199,7 @@ async fn at_once_from_a_server_in_trouble_is_not_taken_literally() {
     assert!(arrivals[1] - arrivals[0] >= Duration::from_millis(10));
 }
 
-#[guarded(name = "http.breaker", retries(3, base = "10ms"), breaker(5, recovery = "10s"))]
+#[guarded(name = "http.breaker", retries(3, base = "10ms"), breaker(5, recovery = "10s", recovery_jitter = 0))]
 async fn broken(client: &reqwest::Client, url: &str) -> Outcome {
     get(client, url).await
 }

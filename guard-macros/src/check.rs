@@ -1,6 +1,6 @@
 //! What is wrong with settings that were read one by one: guard-spec's problems, each at the token that it is about.
 
-use guard_spec::{Breaker, Concurrency, Field, Problem, Quota, Rate, Retry, Settings, nearest};
+use guard_spec::{Concurrency, Field, Problem, Quota, Rate, Retry, Settings, nearest};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::{Expr, ExprLit, FnArg, Lit, Pat, ReceiverKind};
@@ -288,17 +288,7 @@ pub(crate) fn known_settings(draft: &Draft) -> Settings {
         settings = settings.concurrency(concurrency);
     }
     if let Some(draft) = &draft.breaker {
-        let mut breaker = Breaker::consecutive(draft.failures.known().unwrap_or(1));
-        if let Some(recovery) = draft.recovery.as_ref().and_then(Value::known) {
-            breaker = breaker.recovery(recovery);
-        }
-        if let Some(successes) = draft.successes.as_ref().and_then(Value::known) {
-            breaker = breaker.successes(successes);
-        }
-        if let Some(probes) = draft.probes.as_ref().and_then(Value::known) {
-            breaker = breaker.probes(probes);
-        }
-        settings = settings.breaker(breaker);
+        settings = settings.breaker(draft.known());
     }
     if let Some(draft) = &draft.retries {
         let mut retry = Retry::new(draft.max.known().unwrap_or(0));
@@ -339,8 +329,10 @@ fn may_change(draft: &Draft, field: Field, index: usize) -> bool {
     fn open<T>(value: Option<&Value<T>>) -> bool {
         matches!(value, Some(Value::Const(_)))
     }
-    let retries = draft.retries.as_ref();
+    let (breaker, retries) = (draft.breaker.as_ref(), draft.retries.as_ref());
     match field {
+        Field::BreakerMinCalls => breaker.is_some_and(|breaker| open(breaker.window.as_ref())),
+        Field::BreakerRecoveryCap => breaker.is_some_and(|breaker| open(breaker.recovery.as_ref())),
         Field::RateBurst => draft.rates.get(index).is_some_and(|rate| rate.rate.is_const()),
         Field::RetriesBase => retries.is_some_and(|retries| open(retries.base.as_ref()) || open(retries.cap.as_ref())),
         Field::Timeout => retries.is_some_and(|retries| {
@@ -372,8 +364,15 @@ pub(crate) fn place(draft: &Draft, field: Field, index: usize) -> Option<Setter<
         Field::QuotaMaxWait => inner(quota?.max_wait.as_ref()),
         Field::Concurrency => Some(setter(&draft.concurrency.as_ref()?.limit)),
         Field::ConcurrencyMaxWait => inner(draft.concurrency.as_ref()?.max_wait.as_ref()),
-        Field::Breaker => Some(setter(&breaker?.failures)),
+        Field::Breaker => inner(breaker?.failures.as_ref()),
+        Field::BreakerFailureRate => inner(breaker?.failure_rate.as_ref()),
+        Field::BreakerWindow => inner(breaker?.window.as_ref()),
+        Field::BreakerMinCalls => inner(breaker?.min_calls.as_ref()),
+        Field::BreakerSlowCall => inner(breaker?.slow_call.as_ref()),
+        Field::BreakerSlowRate => inner(breaker?.slow_rate.as_ref()),
         Field::BreakerRecovery => inner(breaker?.recovery.as_ref()),
+        Field::BreakerRecoveryJitter => inner(breaker?.recovery_jitter.as_ref()),
+        Field::BreakerRecoveryCap => inner(breaker?.recovery_cap.as_ref()),
         Field::BreakerSuccesses => inner(breaker?.successes.as_ref()),
         Field::BreakerProbes => inner(breaker?.probes.as_ref()),
         Field::Retries => Some(setter(&retries?.max)),
@@ -405,7 +404,7 @@ impl Setter<'_> {
     }
 }
 
-const FIELDS: [Field; 21] = [
+const FIELDS: [Field; 28] = [
     Field::Rate,
     Field::RateBurst,
     Field::RateMaxWait,
@@ -414,7 +413,14 @@ const FIELDS: [Field; 21] = [
     Field::Concurrency,
     Field::ConcurrencyMaxWait,
     Field::Breaker,
+    Field::BreakerFailureRate,
+    Field::BreakerWindow,
+    Field::BreakerMinCalls,
+    Field::BreakerSlowCall,
+    Field::BreakerSlowRate,
     Field::BreakerRecovery,
+    Field::BreakerRecoveryJitter,
+    Field::BreakerRecoveryCap,
     Field::BreakerSuccesses,
     Field::BreakerProbes,
     Field::Retries,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use guard_spec::{Budget, Jitter, Quota, Rate, Ratio, Statuses};
+use guard_spec::{Breaker, Budget, Jitter, Quota, Rate, Ratio, Statuses};
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 use syn::Expr;
@@ -151,12 +151,60 @@ pub(crate) struct ConcurrencyDraft {
     pub(crate) max_wait: Option<Value<Duration>>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(crate) struct BreakerDraft {
-    pub(crate) failures: Value<u32>,
+    /// `None` for a windowed one.
+    pub(crate) failures: Option<Value<u32>>,
+    pub(crate) failure_rate: Option<Value<Ratio>>,
+    pub(crate) window: Option<Value<Window>>,
+    pub(crate) min_calls: Option<Value<u32>>,
+    pub(crate) slow_call: Option<Value<Duration>>,
+    pub(crate) slow_rate: Option<Value<Ratio>>,
     pub(crate) recovery: Option<Value<Duration>>,
+    pub(crate) recovery_jitter: Option<Value<Ratio>>,
+    pub(crate) recovery_cap: Option<Value<Duration>>,
     pub(crate) successes: Option<Value<u32>>,
     pub(crate) probes: Option<Value<u32>>,
+}
+
+/// What a breaker looks back on.
+#[derive(Clone, Copy)]
+pub(crate) enum Window {
+    Time(Duration),
+    Calls(u32),
+}
+
+impl BreakerDraft {
+    /// The breaker as far as literals tell; constants are left at values that suit the rest.
+    pub(crate) fn known(&self) -> Breaker {
+        fn set<T: Copy>(breaker: &mut Breaker, value: Option<&Value<T>>, set: fn(Breaker, T) -> Breaker) {
+            if let Some(value) = value.and_then(Value::known) {
+                *breaker = set(*breaker, value);
+            }
+        }
+        let mut known = match (&self.failures, &self.failure_rate) {
+            (Some(failures), _) => Breaker::consecutive(failures.known().unwrap_or(1)),
+            (None, Some(rate)) => Breaker::failure_rate_ratio(rate.known().unwrap_or(Ratio::ONE)),
+            (None, None) => Breaker::slow_calls(Duration::from_secs(1)),
+        };
+        if self.slow_call.as_ref().is_some_and(Value::is_const) {
+            known = known.slow_call(Duration::from_secs(1));
+        }
+        let breaker = &mut known;
+        set(breaker, self.window.as_ref(), |breaker, window| match window {
+            Window::Time(time) => breaker.window(time),
+            Window::Calls(calls) => breaker.window_calls(calls),
+        });
+        set(breaker, self.min_calls.as_ref(), Breaker::min_calls);
+        set(breaker, self.slow_call.as_ref(), Breaker::slow_call);
+        set(breaker, self.slow_rate.as_ref(), Breaker::slow_rate_ratio);
+        set(breaker, self.recovery.as_ref(), Breaker::recovery);
+        set(breaker, self.recovery_jitter.as_ref(), Breaker::recovery_jitter_ratio);
+        set(breaker, self.recovery_cap.as_ref(), Breaker::recovery_cap);
+        set(breaker, self.successes.as_ref(), Breaker::successes);
+        set(breaker, self.probes.as_ref(), Breaker::probes);
+        known
+    }
 }
 
 #[derive(Clone)]

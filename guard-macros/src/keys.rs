@@ -66,7 +66,7 @@ pub(crate) const KEYS: [Key; 19] = [
             inner("burst", "burst = 20", &["capacity", "size"]),
             inner("max_wait", "max_wait = \"2s\"", &["wait", "max_delay"]),
         ]),
-    key("quota", "quota = \"5000/h\"", Scope::Policy, &["window", "quotas"]).with(&[inner(
+    key("quota", "quota = \"5000/h\"", Scope::Policy, &["quotas"]).with(&[inner(
         "max_wait",
         "max_wait = \"2s\"",
         &["wait", "max_delay"],
@@ -81,10 +81,25 @@ pub(crate) const KEYS: [Key; 19] = [
     key("breaker", "breaker = 5", Scope::Policy, &["circuit_breaker", "circuit", "cb"]).with(&[
         inner("failures", "failures = 5", &["threshold", "failure_threshold", "max_failures"]),
         inner(
+            "failure_rate",
+            "failure_rate = \"50%\"",
+            &["error_rate", "failure_ratio", "failure_share", "failure_rate_threshold"],
+        ),
+        inner("window", "window = \"30s\"", &["sliding_window", "window_size", "interval", "sampling"]),
+        inner(
+            "min_calls",
+            "min_calls = 20",
+            &["minimum_calls", "min_throughput", "minimum_throughput", "min_requests"],
+        ),
+        inner("slow_call", "slow_call = \"2s\"", &["slow", "slow_after", "slow_threshold", "slow_call_duration"]),
+        inner("slow_rate", "slow_rate = \"80%\"", &["slow_ratio", "slow_share", "slow_call_rate"]),
+        inner(
             "recovery",
             "recovery = \"60s\"",
             &["reset", "reset_timeout", "cooldown", "open_for", "recovery_timeout"],
         ),
+        inner("recovery_jitter", "recovery_jitter = \"10%\"", &["jitter", "random", "randomness"]),
+        inner("recovery_cap", "recovery_cap = \"10m\"", &["cap", "max_recovery", "longest_recovery"]),
         inner("successes", "successes = 2", &["success_threshold"]),
         inner("probes", "probes = 1", &["half_open", "half_open_max", "max_probes"]),
     ]),
@@ -189,8 +204,13 @@ mod tests {
             all.push((key.name, key.form.to_owned()));
             let first = key.form.split_once('=').map(|(_, value)| value.trim());
             for inner in key.inner {
-                // `failures` is the first value itself, with its name.
-                let first = if inner.name == "failures" { None } else { first };
+                let first = match inner.name {
+                    // The first value itself, with its name, and what stands in its place.
+                    "failures" | "failure_rate" | "slow_call" => None,
+                    "window" | "min_calls" => key.find_inner("failure_rate").map(|inner| inner.form),
+                    "slow_rate" => key.find_inner("slow_call").map(|inner| inner.form),
+                    _ => first,
+                };
                 let values: Vec<_> = first.into_iter().chain([inner.form]).collect();
                 all.push((inner.name, format!("{}({})", key.name, values.join(", "))));
             }

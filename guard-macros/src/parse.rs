@@ -10,7 +10,7 @@ use syn::parse::Parser;
 use syn::{Expr, ExprLit, Lit, Token};
 
 use crate::diag::Diagnostics;
-use crate::draft::{BreakerDraft, ConcurrencyDraft, Draft, Literal, QuotaDraft, RateDraft, RetryDraft, Value};
+use crate::draft::{BreakerDraft, ConcurrencyDraft, Draft, Literal, QuotaDraft, RateDraft, RetryDraft, Value, Window};
 use crate::items::{Body, Item, items};
 use crate::keys::{self, Key};
 use crate::tokens::{leaves, typed};
@@ -289,28 +289,64 @@ impl Fields<'_> {
 
     fn breaker(&mut self, body: Body) -> Option<BreakerDraft> {
         let Parts { first, named, is_whole } = self.parts(body)?;
-        let from_first = first.is_some();
-        let mut failures = first.and_then(|value| self.count("breaker", value));
-        let (mut recovery, mut successes, mut probes) = (None, None, None);
-        let mut from_name = false;
+        let given: Vec<Ident> = named.iter().map(|(name, _)| name.clone()).collect();
+        let mut failures = Vec::from_iter(first.map(|value| self.count("breaker", value)));
+        let mut draft = BreakerDraft::default();
         for (name, value) in named {
             match name.to_string().as_str() {
-                "failures" if from_first => {
+                "failures" if !failures.is_empty() => {
                     self.diag.error(name.span(), "`failures` is set twice; remove one");
                 }
-                "failures" => {
-                    from_name = true;
-                    failures = self.count("failures", value);
-                }
-                "recovery" => recovery = self.duration("recovery", value),
-                "successes" => successes = self.count("successes", value),
-                _ => probes = self.count("probes", value),
+                "failures" => failures.push(self.count("failures", value)),
+                "failure_rate" => draft.failure_rate = self.share("failure_rate", value),
+                "window" => draft.window = self.window(value),
+                "min_calls" => draft.min_calls = self.count("min_calls", value),
+                "slow_call" => draft.slow_call = self.duration("slow_call", value),
+                "slow_rate" => draft.slow_rate = self.share("slow_rate", value),
+                "recovery" => draft.recovery = self.duration("recovery", value),
+                "recovery_jitter" => draft.recovery_jitter = self.share("recovery_jitter", value),
+                "recovery_cap" => draft.recovery_cap = self.duration("recovery_cap", value),
+                "successes" => draft.successes = self.count("successes", value),
+                _ => draft.probes = self.count("probes", value),
             }
         }
-        if !from_first && !from_name && is_whole {
-            self.diag.error(self.name.span(), "`breaker` needs a threshold; write `breaker(failures = 5, …)`");
+        self.check_kind(&given, !failures.is_empty(), is_whole);
+        if let Some(failures) = failures.pop() {
+            // What does not go with it has been reported.
+            let (failure_rate, window, min_calls, slow_call, slow_rate) = (None, None, None, None, None);
+            let failures = Some(failures?);
+            return Some(BreakerDraft { failures, failure_rate, window, min_calls, slow_call, slow_rate, ..draft });
         }
-        Some(BreakerDraft { failures: failures?, recovery, successes, probes })
+        draft.slow_rate = draft.slow_rate.filter(|_| draft.slow_call.is_some());
+        (draft.failure_rate.is_some() || draft.slow_call.is_some()).then_some(draft)
+    }
+
+    /// Whether a breaker counts failures in a row or looks at a window, by the names that are given.
+    fn check_kind(&mut self, given: &[Ident], counts_in_a_row: bool, is_whole: bool) {
+        const WINDOWED: [&str; 5] = ["failure_rate", "window", "min_calls", "slow_call", "slow_rate"];
+        let find = |wanted: &str| given.iter().find(|name| *name == wanted);
+        if counts_in_a_row {
+            let first = given.iter().find(|name| WINDOWED.iter().any(|windowed| *name == windowed));
+            let Some(wrong) = find("failure_rate").or(first) else { return };
+            let advice = if wrong == "failure_rate" {
+                "remove one of the two".into()
+            } else {
+                format!("write `failure_rate = \"50%\"` instead of them, or remove `{wrong}`")
+            };
+            self.diag.error(wrong.span(), format!("`{wrong}` does not go with failures in a row; {advice}"));
+        } else if let (Some(rate), None) = (find("slow_rate"), find("slow_call")) {
+            if is_whole {
+                self.diag.error(
+                    rate.span(),
+                    "`slow_rate` has no effect without `slow_call`; write from when on a call is slow, as in `slow_call = \"2s\"`",
+                );
+            }
+        } else if find("failure_rate").or(find("slow_call")).is_none() && is_whole {
+            self.diag.error(
+                self.name.span(),
+                "`breaker` needs a threshold; write `breaker(failures = 5, …)` or `breaker(failure_rate = \"50%\", …)`",
+            );
+        }
     }
 
     fn retries(&mut self, body: Body) -> Option<RetryDraft> {
@@ -432,7 +468,42 @@ impl Fields<'_> {
             Lit::Str(text) if text.value().parse::<u32>().is_ok() => {
                 Err(format!("is a text; write `{}`", text.value()))
             }
+            Lit::Str(share) if name == "breaker" && text::share(&share.value()).is_ok() => {
+                Err(format!("is a share; write `breaker(failure_rate = {})`", typed(literal)))
+            }
             _ => Err("is not a whole number; write one such as `5`".into()),
+        })
+    }
+
+    fn share(&mut self, name: &str, value: Expr) -> Option<Value<Ratio>> {
+        self.read(name, "\"50%\"", value, |literal| match literal {
+            Lit::Str(share) => text::share(&share.value()).map_err(|error| error.to_string()),
+            other => match number(other) {
+                Some(percent) if percent > 1.0 && percent <= 100.0 => {
+                    Err(format!("is more than all; write `\"{}%\"`", typed(literal)))
+                }
+                Some(share) if share > 1.0 => Err("is more than all; write `\"0%\"` to `\"100%\"`".into()),
+                Some(share) => Ok(Ratio::new(share)),
+                None => Err("is not a share; write one such as `\"50%\"` or `0.5`".into()),
+            },
+        })
+    }
+
+    fn window(&mut self, value: Expr) -> Option<Value<Window>> {
+        self.read("window", "\"30s\"", value, |literal| match literal {
+            Lit::Str(calls) if calls.value().parse::<u32>().is_ok() => {
+                let calls = calls.value();
+                Err(format!("is no window; write `{calls}` for the last {calls} calls, or `\"{calls}s\"` for a time"))
+            }
+            Lit::Str(time) => text::duration(&time.value()).map(Window::Time).map_err(|error| error.to_string()),
+            Lit::Int(digits) if text::duration(&digits.to_string()).is_ok() => {
+                Err(format!("has no quotes; write `\"{digits}\"`"))
+            }
+            Lit::Int(digits) => digits
+                .base10_parse()
+                .map(Window::Calls)
+                .map_err(|_| "is outside 1..=10000 calls; write one such as `100`".into()),
+            _ => Err("is no window; write a time such as `\"30s\"`, or a number of calls such as `100`".into()),
         })
     }
 

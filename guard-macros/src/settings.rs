@@ -8,7 +8,7 @@ use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
 use syn::Expr;
 
 use crate::check::left_to_const;
-use crate::draft::{Draft, Value};
+use crate::draft::{BreakerDraft, Draft, Value, Window};
 
 /// `Settings::new().rate(…)…`: `private` is the path of apiguard's hidden module.
 ///
@@ -90,12 +90,8 @@ fn built(draft: &Draft, private: &TokenStream) -> TokenStream {
         tokens.extend(quote!(.concurrency(#private::Concurrency::new(#limit) #max_wait)));
     }
     if let Some(draft) = &draft.breaker {
-        let count = |value: &Option<_>| value.as_ref().map(|value| part(value, private, "count", to_tokens));
-        let failures = part(&draft.failures, private, "count", to_tokens);
-        let recovery = draft.recovery.as_ref().map(|recovery| part(recovery, private, "duration", to_duration));
-        let recovery = inner("recovery", recovery);
-        let (successes, probes) = (inner("successes", count(&draft.successes)), inner("probes", count(&draft.probes)));
-        tokens.extend(quote!(.breaker(#private::Breaker::consecutive(#failures) #recovery #successes #probes)));
+        let breaker = breaker(draft, private);
+        tokens.extend(quote!(.breaker(#breaker)));
     }
     if let Some(draft) = &draft.retries {
         let time = |value: &Option<_>| value.as_ref().map(|value| part(value, private, "duration", to_duration));
@@ -123,6 +119,53 @@ fn built(draft: &Draft, private: &TokenStream) -> TokenStream {
     tokens.extend(inner("attempt_timeout", time(&draft.attempt_timeout)));
     tokens.extend(inner("max_pause", time(&draft.max_pause)));
     tokens
+}
+
+/// `Breaker::consecutive(…)…` or `Breaker::failure_rate_ratio(…)…`
+fn breaker(draft: &BreakerDraft, private: &TokenStream) -> TokenStream {
+    let count = |value: &Value<u32>| part(value, private, "count", ToTokens::to_token_stream);
+    let time = |value: &Value<Duration>| part(value, private, "duration", |time| duration(*time, private));
+    let share = |value: &Value<Ratio>| match value {
+        Value::Known(ratio, _) => ratio_tokens(*ratio, private),
+        // An `f64` or a `Ratio`.
+        Value::Const(value) => {
+            let share = constant(value, private, "share");
+            quote!(#share.ratio())
+        }
+    };
+    let (mut breaker, mut slow_call) = (TokenStream::new(), draft.slow_call.as_ref().map(time));
+    if let Some(failures) = draft.failures.as_ref().map(count) {
+        breaker.extend(quote!(#private::Breaker::consecutive(#failures)));
+    } else if let Some(rate) = draft.failure_rate.as_ref().map(share) {
+        breaker.extend(quote!(#private::Breaker::failure_rate_ratio(#rate)));
+    } else {
+        let slow_call = slow_call.take();
+        breaker.extend(quote!(#private::Breaker::slow_calls(#slow_call)));
+    }
+    let settings = [
+        ("min_calls", draft.min_calls.as_ref().map(count)),
+        ("slow_call", slow_call),
+        ("slow_rate_ratio", draft.slow_rate.as_ref().map(share)),
+        ("recovery", draft.recovery.as_ref().map(time)),
+        ("recovery_jitter_ratio", draft.recovery_jitter.as_ref().map(share)),
+        ("recovery_cap", draft.recovery_cap.as_ref().map(time)),
+        ("successes", draft.successes.as_ref().map(count)),
+        ("probes", draft.probes.as_ref().map(count)),
+    ];
+    for (name, value) in settings {
+        breaker.extend(value.map(|value| method(name, &value)));
+    }
+    match &draft.window {
+        Some(Value::Known(Window::Time(time), _)) => breaker.extend(method("window", &duration(*time, private))),
+        Some(Value::Known(Window::Calls(calls), _)) => breaker.extend(method("window_calls", &quote!(#calls))),
+        // A `Duration` or a `u32`: its type knows which of the two to call.
+        Some(Value::Const(value)) => {
+            let window = constant(value, private, "window");
+            return quote!(#window.of(#breaker));
+        }
+        None => {}
+    }
+    breaker
 }
 
 /// A value: one that was read here, or a constant through the function `kind` of the hidden module, which knows its type.

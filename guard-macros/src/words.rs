@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::time::Duration;
 
-use guard_spec::{Breaker, Field, InWords, Jitter, Quota, Rate, Retry, Settings};
+use guard_spec::{Field, InWords, Jitter, Quota, Rate, Ratio, Retry, Settings};
 use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, Expr, FnArg, Visibility};
@@ -221,17 +221,54 @@ fn waiting(draft: &Draft) -> Option<String> {
 }
 
 fn breaker(draft: &Draft) -> Option<String> {
-    let breaker = draft.breaker.as_ref()?;
-    let defaults = Breaker::consecutive(1);
-    let recovery = match &breaker.recovery {
-        Some(recovery) => time(recovery),
-        None => in_words(defaults.recovery_time()),
+    let draft = draft.breaker.as_ref()?;
+    // What is not said is as the settings have it.
+    let known = draft.known();
+    let window = || match &draft.window {
+        Some(Value::Const(window)) => format!("of the attempts in the window `{}`", typed(window)),
+        _ => match (known.window_size(), known.window_time()) {
+            (Some(calls), _) => format!("of the last {calls} attempts"),
+            (None, time) => format!("of the attempts in {}", in_words(time.unwrap_or_default())),
+        },
     };
-    let successes = breaker.successes.as_ref().map_or(defaults.success_threshold().to_string(), shown);
+    let trips = if let Some(failures) = &draft.failures {
+        format!("after {} failed attempts in a row", shown(failures))
+    } else {
+        let mut reasons = Vec::new();
+        if let Some(rate) = &draft.failure_rate {
+            reasons.push(format!("{} {} have failed", share(rate), window()));
+        }
+        if let Some(slow) = &draft.slow_call {
+            let rate =
+                draft.slow_rate.as_ref().map_or_else(|| percent(known.slow_share().unwrap_or(Ratio::ONE)), share);
+            let of = if reasons.is_empty() { format!(" {}", window()) } else { String::new() };
+            reasons.push(format!("{rate}{of} took at least {}", time(slow)));
+        }
+        let least = draft.min_calls.as_ref().map_or_else(|| known.least_calls().to_string(), shown);
+        format!("when {}, of at least {least},", reasons.join(" or "))
+    };
+    let recovery = draft.recovery.as_ref().map_or_else(|| in_words(known.recovery_time()), time);
+    let growth = draft.recovery_cap.as_ref().map(|cap| format!(" growing to {}", time(cap))).unwrap_or_default();
+    let random = match &draft.recovery_jitter {
+        Some(Value::Known(Ratio::ZERO, _)) => String::new(),
+        Some(jitter) => format!(" and up to {} more", share(jitter)),
+        None => format!(" and up to {} more", percent(known.recovery_randomness())),
+    };
+    let successes = draft.successes.as_ref().map_or_else(|| known.success_threshold().to_string(), shown);
     Some(format!(
-        "after {} failed attempts in a row none is made for {recovery}; then {successes} good probes let all through again",
-        shown(&breaker.failures)
+        "{trips} none is made for {recovery}{growth}{random}; then {successes} good probes let all through again"
     ))
+}
+
+fn percent(share: Ratio) -> String {
+    format!("{} %", Ratio::from_millionths(share.millionths().saturating_mul(100)))
+}
+
+fn share(value: &Value<Ratio>) -> String {
+    match value {
+        Value::Known(share, _) => percent(*share),
+        Value::Const(value) => format!("`{}`", typed(value)),
+    }
 }
 
 /// What lasts for years is told in days.
@@ -288,7 +325,7 @@ mod tests {
                 "up to 4 attempts; pauses of 1s, 2s, 4s and up to 50 % more; up to 1m where the server asks for it",
                 "the whole call takes at most 10s",
                 "at most 10s are spent waiting, turns and pauses together",
-                "after 5 failed attempts in a row none is made for 1m; then 2 good probes let all through again",
+                "after 5 failed attempts in a row none is made for 1m and up to 10 % more; then 2 good probes let all through again",
                 "`shop::cached` is called instead of returning an error",
             ]
         );
@@ -317,13 +354,38 @@ mod tests {
     }
 
     #[test]
+    fn a_breaker_with_a_window_is_told_by_what_opens_it() {
+        assert_eq!(
+            of("breaker(failure_rate = \"50%\", slow_call = \"2s\", recovery_cap = \"10m\", recovery_jitter = 0)"),
+            [
+                "when 50 % of the attempts in 30s have failed or 80 % took at least 2s, of at least 20, none is made for 1m \
+              growing to 10m; then 2 good probes let all through again"
+            ]
+        );
+        assert_eq!(
+            of("breaker(slow_call = SLOW, slow_rate = 0.999, window = 10, min_calls = N, recovery_jitter = J)"),
+            [
+                "when 99.9 % of the last 10 attempts took at least `SLOW`, of at least `N`, none is made for 1m and up to \
+              `J` more; then 2 good probes let all through again"
+            ]
+        );
+        assert_eq!(
+            of("breaker(failure_rate = RATE, window = WINDOW)"),
+            [
+                "when `RATE` of the attempts in the window `WINDOW` have failed, of at least 20, none is made for 1m and up \
+              to 10 % more; then 2 good probes let all through again"
+            ]
+        );
+    }
+
+    #[test]
     fn constants_are_told_by_their_names() {
         assert_eq!(
             of("rate(LIMITS.search, max_wait = PATIENCE), retries = N, breaker(5, recovery = Duration::from_secs(5))"),
             [
                 "attempts at the rate `LIMITS.search`; at most `PATIENCE` are spent waiting for a turn",
                 "up to `N` retries",
-                "after 5 failed attempts in a row none is made for `Duration::from_secs(5)`; then 2 good probes let all through again",
+                "after 5 failed attempts in a row none is made for `Duration::from_secs(5)` and up to 10 % more; then 2 good probes let all through again",
             ]
         );
     }

@@ -15,7 +15,6 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{OnceLock, PoisonError};
 
-use crate::breaker::{BreakerState, CircuitBreaker};
 use crate::limiter::{TokenBucket, Window};
 use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard};
 
@@ -40,12 +39,6 @@ impl Idle for TokenBucket {
 impl Idle for Window {
     fn is_idle(&self) -> bool {
         self.is_full()
-    }
-}
-
-impl Idle for CircuitBreaker {
-    fn is_idle(&self) -> bool {
-        self.state() == BreakerState::Closed && self.failures() == 0
     }
 }
 

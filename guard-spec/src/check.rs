@@ -5,6 +5,7 @@
 
 use core::fmt;
 
+use crate::breaker::Window;
 use crate::text::InWords;
 use crate::{Breaker, Budget, Concurrency, Jitter, LONGEST, Quota, Rate, Ratio, Retry, Settings};
 
@@ -24,7 +25,14 @@ pub enum Field {
     Concurrency,
     ConcurrencyMaxWait,
     Breaker,
+    BreakerFailureRate,
+    BreakerWindow,
+    BreakerMinCalls,
+    BreakerSlowCall,
+    BreakerSlowRate,
     BreakerRecovery,
+    BreakerRecoveryJitter,
+    BreakerRecoveryCap,
     BreakerSuccesses,
     BreakerProbes,
     Retries,
@@ -51,7 +59,14 @@ impl Field {
             Field::Concurrency => "concurrency",
             Field::ConcurrencyMaxWait => "concurrency.max_wait",
             Field::Breaker => "breaker",
+            Field::BreakerFailureRate => "breaker.failure_rate",
+            Field::BreakerWindow => "breaker.window",
+            Field::BreakerMinCalls => "breaker.min_calls",
+            Field::BreakerSlowCall => "breaker.slow_call",
+            Field::BreakerSlowRate => "breaker.slow_rate",
             Field::BreakerRecovery => "breaker.recovery",
+            Field::BreakerRecoveryJitter => "breaker.recovery_jitter",
+            Field::BreakerRecoveryCap => "breaker.recovery_cap",
             Field::BreakerSuccesses => "breaker.successes",
             Field::BreakerProbes => "breaker.probes",
             Field::Retries => "retries",
@@ -369,10 +384,36 @@ const fn check_max_wait(field: Field, max_wait: u64, found: &mut Problems) {
 }
 
 const fn check_breaker(breaker: &Breaker, found: &mut Problems) {
-    if breaker.failures == 0 {
-        found.add(Field::Breaker, Value::Count(0), "would open before the first failure; write at least `1`");
+    match breaker.failures {
+        Some(0) => {
+            found.add(Field::Breaker, Value::Count(0), "would open before the first failure; write at least `1`");
+        }
+        Some(_) => {}
+        None => check_window(breaker, found),
+    }
+    if breaker.failures.is_some() {
+        check_no_window(breaker, found);
     }
     check_duration(Field::BreakerRecovery, breaker.recovery, found);
+    if !breaker.recovery_jitter.is_valid() || breaker.recovery_jitter.millionths() > 1_000_000 {
+        found.add(
+            Field::BreakerRecoveryJitter,
+            Value::Ratio(breaker.recovery_jitter),
+            "is outside 0..=1; write `0.1` to add up to a tenth of the `recovery`",
+        );
+    }
+    if let Some(cap) = breaker.recovery_cap {
+        let value = Value::Nanos(cap);
+        if cap > LONGEST_NANOS {
+            found.add(Field::BreakerRecoveryCap, value, "is too long; write at most `365d`");
+        } else if cap < breaker.recovery {
+            found.add(
+                Field::BreakerRecoveryCap,
+                value,
+                "is shorter than `recovery`; write at least the `recovery` (default `60s`), or lower it",
+            );
+        }
+    }
     check_count(Field::BreakerSuccesses, breaker.successes, "would never close; write at least `1`", found);
     check_count(
         Field::BreakerProbes,
@@ -380,6 +421,79 @@ const fn check_breaker(breaker: &Breaker, found: &mut Problems) {
         "lets no probe through, so it would never close; write at least `1`",
         found,
     );
+}
+
+const SHORTEST_WINDOW: u64 = 1_000 * MS;
+const LONGEST_WINDOW: u64 = 86_400_000 * MS;
+const MOST_WINDOW_CALLS: u32 = 10_000;
+
+/// What a breaker's window may be.
+const fn check_window(breaker: &Breaker, found: &mut Problems) {
+    if let Some(rate) = breaker.failure_rate {
+        check_share(Field::BreakerFailureRate, rate, found);
+    }
+    match breaker.window {
+        Some(Window::Time(nanos)) if nanos < SHORTEST_WINDOW || nanos > LONGEST_WINDOW => {
+            found.add(Field::BreakerWindow, Value::Nanos(nanos), "is outside `1s` to `1d`; write one such as `30s`");
+        }
+        Some(Window::Calls(calls)) if calls == 0 || calls > MOST_WINDOW_CALLS => {
+            let value = Value::Count(calls as u64);
+            found.add(Field::BreakerWindow, value, "is outside 1..=10000 calls; write one such as `100`");
+        }
+        _ => {}
+    }
+    match (breaker.min_calls, breaker.window) {
+        (Some(0), _) => {
+            found.add(Field::BreakerMinCalls, Value::Count(0), "would judge by no call; write at least `1`");
+        }
+        (Some(calls), Some(Window::Calls(window))) if calls > window && window > 0 => found.add(
+            Field::BreakerMinCalls,
+            Value::Count(calls as u64),
+            "is more than the `window` holds, so it would never open; write at most the `window`",
+        ),
+        _ => {}
+    }
+    if let Some(slow) = breaker.slow_call {
+        check_duration(Field::BreakerSlowCall, slow, found);
+    }
+    match (breaker.slow_rate, breaker.slow_call) {
+        (Some(rate), None) => found.add(
+            Field::BreakerSlowRate,
+            Value::Ratio(rate),
+            "has no effect without `slow_call`; write from when on a call is slow, as in `slow_call = \"2s\"`",
+        ),
+        (Some(rate), Some(_)) => check_share(Field::BreakerSlowRate, rate, found),
+        _ => {}
+    }
+}
+
+const NO_WINDOW: &str = "does not go with failures in a row; take a `failure_rate` instead of them, or remove this";
+
+/// A breaker that counts failures in a row has no window.
+const fn check_no_window(breaker: &Breaker, found: &mut Problems) {
+    match breaker.window {
+        Some(Window::Time(nanos)) => found.add(Field::BreakerWindow, Value::Nanos(nanos), NO_WINDOW),
+        Some(Window::Calls(calls)) => found.add(Field::BreakerWindow, Value::Count(calls as u64), NO_WINDOW),
+        None => {}
+    }
+    if let Some(calls) = breaker.min_calls {
+        found.add(Field::BreakerMinCalls, Value::Count(calls as u64), NO_WINDOW);
+    }
+    if let Some(slow) = breaker.slow_call {
+        found.add(Field::BreakerSlowCall, Value::Nanos(slow), NO_WINDOW);
+    }
+    if let Some(rate) = breaker.slow_rate {
+        found.add(Field::BreakerSlowRate, Value::Ratio(rate), NO_WINDOW);
+    }
+}
+
+/// A share that opens a breaker.
+const fn check_share(field: Field, share: Ratio, found: &mut Problems) {
+    if share.is_valid() && share.millionths() == 0 {
+        found.add(field, Value::Ratio(share), "would open without one such call; write a share above 0, such as `50%`");
+    } else if !share.is_valid() || share.millionths() > 1_000_000 {
+        found.add(field, Value::Ratio(share), "is outside 0..=1; write a share such as `0.5` or `50%`");
+    }
 }
 
 const fn check_retry(retry: &Retry, found: &mut Problems) {
@@ -586,6 +700,52 @@ mod tests {
         one(five, Field::Quota);
         let lucky = Settings::new().retries(Retry::new(1).jitter(Jitter::Full)).timeout(secs(1));
         assert!(lucky.problems().is_empty(), "full jitter may start at once");
+    }
+
+    #[test]
+    fn a_breakers_window_is_one_that_can_work() {
+        let one = |breaker: Breaker, field: Field, text: &str| {
+            let found = said(&Settings::new().breaker(breaker));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!(Settings::new().breaker(breaker).problems().first().map(|p| p.field()), Some(field));
+            assert!(found[0].contains(text), "{found:?}");
+        };
+        let (rate, slow) = (Breaker::failure_rate, Breaker::slow_calls(Duration::from_secs(2)));
+        let secs = Duration::from_secs;
+        one(rate(0.0), Field::BreakerFailureRate, "`breaker.failure_rate = 0` would open");
+        for bad in [1.000_001, -0.5, f64::NAN, 50.0] {
+            one(rate(bad), Field::BreakerFailureRate, "outside 0..=1");
+            one(slow.slow_rate(bad), Field::BreakerSlowRate, "outside 0..=1");
+            one(rate(0.5).recovery_jitter(bad), Field::BreakerRecoveryJitter, "outside 0..=1");
+        }
+        one(slow.slow_rate(0.0), Field::BreakerSlowRate, "above 0");
+        one(rate(0.5).window(Duration::from_millis(999)), Field::BreakerWindow, "`1s` to `1d`");
+        one(rate(0.5).window(secs(86_401)), Field::BreakerWindow, "`1s` to `1d`");
+        one(rate(0.5).window_calls(0), Field::BreakerWindow, "1..=10000");
+        one(rate(0.5).window_calls(10_001), Field::BreakerWindow, "1..=10000");
+        one(rate(0.5).min_calls(0), Field::BreakerMinCalls, "at least `1`");
+        one(rate(0.5).window_calls(10).min_calls(11), Field::BreakerMinCalls, "at most the `window`");
+        one(rate(0.5).slow_rate(0.5), Field::BreakerSlowRate, "without `slow_call`");
+        one(rate(0.5).slow_call(Duration::ZERO), Field::BreakerSlowCall, "at least `1ms`");
+        one(slow.recovery_cap(secs(59)), Field::BreakerRecoveryCap, "shorter than `recovery`");
+        one(slow.recovery_cap(Duration::MAX), Field::BreakerRecoveryCap, "at most `365d`");
+        let consecutive = Breaker::consecutive(5);
+        one(consecutive.window(secs(30)), Field::BreakerWindow, "failures in a row");
+        one(consecutive.window_calls(30), Field::BreakerWindow, "failures in a row");
+        one(consecutive.min_calls(5), Field::BreakerMinCalls, "failures in a row");
+        one(consecutive.slow_call(secs(2)), Field::BreakerSlowCall, "failures in a row");
+        one(consecutive.slow_rate(0.5), Field::BreakerSlowRate, "failures in a row");
+        let sound = [
+            rate(1.0).window(secs(1)).min_calls(1),
+            rate(0.000_001).window(secs(86_400)).min_calls(u32::MAX),
+            rate(0.5).window_calls(1).recovery_jitter(0.0),
+            rate(0.5).window_calls(10_000).min_calls(10_000).slow_call(secs(1)).slow_rate(1.0),
+            slow.recovery_cap(secs(60)).recovery_jitter(1.0),
+            Breaker::consecutive(5).recovery_cap(secs(3_600)),
+        ];
+        for breaker in sound {
+            assert_eq!(said(&Settings::new().breaker(breaker)), [""; 0]);
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use crate::breaker::Window;
 use crate::{Breaker, Budget, Concurrency, Jitter, Quota, Rate, Ratio, Retry, Settings};
 
 /// The nanoseconds of a duration; one too long for them (584 years) becomes the largest number, which no check accepts.
@@ -89,16 +90,54 @@ impl fmt::Display for Concurrency {
     }
 }
 
+/// A share as `50%`.
+struct Percent(Ratio);
+
+impl fmt::Display for Percent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_valid() {
+            write!(f, "{}%", Ratio::from_millionths(self.0.millionths().saturating_mul(100)))
+        } else {
+            self.0.fmt(f)
+        }
+    }
+}
+
 impl fmt::Display for Breaker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "opens after {} failures in a row, for {}, then {} good probes close it, {} at a time",
-            self.failures,
-            InWords::nanos(self.recovery),
-            self.successes,
-            self.probes
-        )
+        if let Some(failures) = self.failures {
+            write!(f, "opens after {failures} failures in a row")?;
+        } else {
+            f.write_str("opens when ")?;
+            let window = |f: &mut fmt::Formatter<'_>| match self.looks_back() {
+                Some(Window::Time(nanos)) => write!(f, " of the calls in {}", InWords::nanos(nanos)),
+                Some(Window::Calls(calls)) => write!(f, " of the last {calls} calls"),
+                None => Ok(()),
+            };
+            if let Some(rate) = self.failure_rate {
+                write!(f, "{}", Percent(rate))?;
+                window(f)?;
+                f.write_str(" have failed")?;
+            }
+            if let (Some(rate), Some(slow)) = (self.slow_share(), self.slow_call) {
+                if self.failure_rate.is_some() {
+                    write!(f, " or {}", Percent(rate))?;
+                } else {
+                    write!(f, "{}", Percent(rate))?;
+                    window(f)?;
+                }
+                write!(f, " took at least {}", InWords::nanos(slow))?;
+            }
+            write!(f, ", of at least {} calls", self.least_calls())?;
+        }
+        write!(f, ", for {}", InWords::nanos(self.recovery))?;
+        if let Some(cap) = self.recovery_cap {
+            write!(f, " growing to {}", InWords::nanos(cap))?;
+        }
+        if self.recovery_jitter != Ratio::ZERO {
+            write!(f, " and up to {} more", Percent(self.recovery_jitter))?;
+        }
+        write!(f, "; then {} good probes close it, {} at a time", self.successes, self.probes)
     }
 }
 
@@ -188,6 +227,23 @@ mod tests {
         assert_eq!(shown(86_400_000_000_000), "1d");
         assert_eq!(shown(1_001), "1us1ns");
         assert!(!shown(u64::MAX).is_empty());
+    }
+
+    #[test]
+    fn a_breaker_is_shown_in_words() {
+        let secs = Duration::from_secs;
+        let last = Breaker::failure_rate_ratio(Ratio::from_millionths(333_333)).window_calls(5).recovery_jitter(0.0);
+        assert_eq!(
+            last.recovery_cap(secs(600)).to_string(),
+            "opens when 33.3333% of the last 5 calls have failed, of at least 5 calls, for 1m growing to 10m; \
+             then 2 good probes close it, 1 at a time"
+        );
+        assert_eq!(
+            Breaker::slow_calls(secs(2)).probes(3).to_string(),
+            "opens when 80% of the calls in 30s took at least 2s, of at least 20 calls, for 1m and up to 10% more; \
+             then 2 good probes close it, 3 at a time"
+        );
+        assert!(Breaker::failure_rate(f64::NAN).to_string().starts_with("opens when out of range of"));
     }
 
     #[test]

@@ -5,10 +5,11 @@
 use std::io;
 use std::time::Duration;
 
-use apiguard::{Budget, Error, Jitter, Rate, Statuses, guarded};
+use apiguard::{Budget, Error, Jitter, Rate, Ratio, Statuses, guarded};
 
 const LIMIT: Rate = Rate::per_second(100).burst(20);
 const RETRIES: u32 = 3;
+const SHARE: f64 = 0.5;
 const TIMEOUT: Duration = Duration::from_secs(30);
 const NAME: &str = "constants.every_value";
 
@@ -52,6 +53,24 @@ async fn block() -> Result<(), Error<io::Error>> {
     Ok(())
 }
 
+#[guarded(breaker(
+    failure_rate = SHARE,
+    window = TIMEOUT,
+    min_calls = RETRIES,
+    slow_call = TIMEOUT,
+    slow_rate = Ratio::percent(80),
+    recovery_jitter = SHARE / 2.0,
+    recovery_cap = Duration::from_secs(600)
+))]
+async fn windowed() -> Result<(), Error<io::Error>> {
+    Ok(())
+}
+
+#[guarded(breaker(slow_call = Duration::from_secs(1), window = limits::BURST * 2, slow_rate = SHARE))]
+async fn slow() -> Result<(), Error<io::Error>> {
+    Ok(())
+}
+
 apiguard::policy! {
     static SHARED = (rate = LIMIT, name = concat!("constants", ".shared"));
 }
@@ -79,6 +98,8 @@ fn main() {
     drop(rate());
     drop(retries());
     drop(block());
+    drop(windowed());
+    drop(slow());
     drop(shared());
     assert!(apiguard::registry().get("constants.every_value").is_some());
     assert!(apiguard::registry().get("constants.shared").is_some());

@@ -68,6 +68,30 @@ async fn beside_a_policy(tenant: &str, items: Vec<u32>) -> Answer {
     Ok(items.into_iter().sum())
 }
 
+#[guarded(
+    name = "every.window",
+    breaker(
+        failure_rate = "50%",
+        window = "30s",
+        min_calls = 20,
+        slow_call = "2s",
+        slow_rate = 0.8,
+        recovery = "10s",
+        recovery_jitter = "10%",
+        recovery_cap = "10m",
+        successes = 2,
+        probes = 1
+    )
+)]
+async fn windowed() -> Answer {
+    Ok(1)
+}
+
+#[guarded(name = "every.slow", breaker(slow_call = "2s", window = 100, recovery_jitter = 0))]
+async fn slow() -> Answer {
+    Ok(1)
+}
+
 struct Client;
 
 #[guarded(
@@ -110,5 +134,5 @@ impl Client {
 fn main() {
     let client = Client;
     drop((every("a", Vec::new()), beside_a_policy("a", Vec::new()), client.get(), client.own("a")));
-    drop((client.with_a_fallback(Vec::new()), client.skipped()));
+    drop((client.with_a_fallback(Vec::new()), client.skipped(), windowed(), slow()));
 }

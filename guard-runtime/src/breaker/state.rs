@@ -4,6 +4,7 @@ use std::fmt;
 
 use guard_spec::Breaker;
 
+use super::window::Call;
 use crate::clock::{self, NANOS_PER_MS};
 
 /// Which way a breaker stands.
@@ -50,9 +51,21 @@ pub(crate) struct Pass(pub(crate) u32);
 pub(crate) enum Sign {
     Good,
     Bad,
-    /// It answered, and the caller was wrong: that ends a row of failures, and proves nothing of a probe.
+    /// It answered, and the caller was wrong: a good call among others, and it proves nothing of a probe.
     Answered,
+    /// Nobody waited for its end: it says something only if it was slow by then.
+    Dropped,
     None,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    pub(crate) sign: Sign,
+    /// How long it ran, in nanoseconds.
+    pub(crate) ran: u64,
+    /// For how long the server does not want to be called, in nanoseconds.
+    pub(crate) hold: u64,
 }
 
 /// A change of state.
@@ -74,6 +87,8 @@ pub(super) enum Phase {
     Closed {
         failures: u32,
     },
+    /// Closed, with a window in which every call is counted.
+    Watched,
     /// Until this millisecond.
     Open {
         until: u64,
@@ -94,12 +109,15 @@ pub(super) const GENERATION_SHIFT: u32 = 3;
 pub(super) const GENERATION_MASK: u32 = (1 << 20) - 1;
 pub(super) const COUNT_SHIFT: u32 = 23;
 pub(super) const COUNT_MAX: u64 = (1 << 41) - 1;
+/// Beyond any number of failures; and not 0, so that no call passes for one that changes nothing.
+const WATCHED: u64 = 1 << 40;
 const RUNNING_BITS: u32 = 20;
 
 impl Parts {
     pub(super) fn unpack(word: u64) -> Parts {
         let count = word >> COUNT_SHIFT;
         let phase = match word & STATE_MASK {
+            CLOSED if count == WATCHED => Phase::Watched,
             CLOSED => Phase::Closed { failures: count as u32 },
             1 => Phase::Open { until: count },
             2 => Phase::HalfOpen {
@@ -112,21 +130,22 @@ impl Parts {
         Parts { phase, generation: (word >> GENERATION_SHIFT) as u32 & GENERATION_MASK }
     }
 
-    pub(super) fn pack(self) -> u64 {
+    pub(super) const fn pack(self) -> u64 {
         let (state, count) = match self.phase {
-            Phase::Closed { failures } => (CLOSED, u64::from(failures)),
-            Phase::Open { until } => (1, until.min(COUNT_MAX)),
+            Phase::Closed { failures } => (CLOSED, failures as u64),
+            Phase::Watched => (CLOSED, WATCHED),
+            Phase::Open { until } => (1, if until > COUNT_MAX { COUNT_MAX } else { until }),
             // Both at most 1 000, which the settings' check holds.
-            Phase::HalfOpen { successes, running } => (2, u64::from(successes) << RUNNING_BITS | u64::from(running)),
+            Phase::HalfOpen { successes, running } => (2, (successes as u64) << RUNNING_BITS | running as u64),
             Phase::ForcedOpen => (3, 0),
             Phase::ForcedClosed => (4, 0),
         };
-        count << COUNT_SHIFT | u64::from(self.generation) << GENERATION_SHIFT | state
+        count << COUNT_SHIFT | (self.generation as u64) << GENERATION_SHIFT | state
     }
 
     pub(super) fn state(self) -> BreakerState {
         match self.phase {
-            Phase::Closed { .. } => BreakerState::Closed,
+            Phase::Closed { .. } | Phase::Watched => BreakerState::Closed,
             Phase::Open { .. } => BreakerState::Open,
             Phase::HalfOpen { .. } => BreakerState::HalfOpen,
             Phase::ForcedOpen => BreakerState::ForcedOpen,
@@ -148,7 +167,7 @@ impl Parts {
 /// Whether an attempt may run at `now`, and the word after that; `None` when the word stays as it is.
 pub(super) fn decide(parts: Parts, now: u64, last_probe: u64, settings: &Breaker) -> Result<Option<Parts>, u64> {
     match parts.phase {
-        Phase::Closed { .. } | Phase::ForcedClosed => Ok(None),
+        Phase::Closed { .. } | Phase::Watched | Phase::ForcedClosed => Ok(None),
         Phase::Open { until } if now / NANOS_PER_MS >= until => {
             Ok(Some(parts.change_to(Phase::HalfOpen { successes: 0, running: 1 })))
         }
@@ -165,37 +184,114 @@ pub(super) fn decide(parts: Parts, now: u64, last_probe: u64, settings: &Breaker
     }
 }
 
-/// The word after a result of its own generation; `None` when it stays as it is.
-pub(super) fn record(parts: Parts, sign: Sign, now: u64, settings: &Breaker) -> Option<Parts> {
-    let open = || {
-        let until = now.saturating_add(recovery(settings)).div_ceil(NANOS_PER_MS);
-        parts.change_to(Phase::Open { until })
-    };
-    match (parts.phase, sign) {
+/// What a result makes of the state in which its attempt was admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Stay,
+    /// The same state with other counts.
+    To(Parts),
+    /// Closed; the window decides.
+    Count(Call),
+    Open,
+    Close,
+}
+
+/// What a result of its own generation makes of a word that was [`mended`].
+pub(super) fn record(parts: Parts, ended: Ended, settings: &Breaker) -> Step {
+    let slow = settings.slow_call_time().is_some_and(|least| ended.ran >= clock::nanos(least));
+    match (parts.phase, ended.sign) {
+        (Phase::Watched, Sign::Good | Sign::Answered) => Step::Count(Call { failed: false, slow }),
+        (Phase::Watched, Sign::Bad) => Step::Count(Call { failed: true, slow }),
+        (Phase::Watched, Sign::Dropped) if slow => Step::Count(Call { failed: false, slow }),
         (Phase::Closed { failures: 1.. }, Sign::Good | Sign::Answered) => {
-            Some(parts.with(Phase::Closed { failures: 0 }))
+            Step::To(parts.with(Phase::Closed { failures: 0 }))
         }
         (Phase::Closed { failures }, Sign::Bad) => {
             let failures = failures.saturating_add(1);
-            let trips = failures >= settings.failure_threshold();
-            Some(if trips { open() } else { parts.with(Phase::Closed { failures }) })
+            let trips = settings.failure_threshold().is_some_and(|threshold| failures >= threshold);
+            if trips { Step::Open } else { Step::To(parts.with(Phase::Closed { failures })) }
         }
+        (Phase::HalfOpen { .. }, Sign::Bad) => Step::Open,
+        (Phase::HalfOpen { .. }, Sign::Good | Sign::Dropped) if slow => Step::Open,
         (Phase::HalfOpen { successes, running }, Sign::Good) => {
             let successes = successes + 1;
-            Some(if successes >= settings.success_threshold() {
-                parts.change_to(Phase::Closed { failures: 0 })
-            } else {
-                parts.with(Phase::HalfOpen { successes, running: running.saturating_sub(1) })
-            })
+            if successes >= settings.success_threshold() {
+                return Step::Close;
+            }
+            Step::To(parts.with(Phase::HalfOpen { successes, running: running.saturating_sub(1) }))
         }
-        (Phase::HalfOpen { .. }, Sign::Bad) => Some(open()),
-        (Phase::HalfOpen { successes, running }, Sign::Answered | Sign::None) => {
-            Some(parts.with(Phase::HalfOpen { successes, running: running.saturating_sub(1) }))
+        (Phase::HalfOpen { successes, running }, Sign::Answered | Sign::Dropped | Sign::None) => {
+            Step::To(parts.with(Phase::HalfOpen { successes, running: running.saturating_sub(1) }))
         }
         // Open and forced states admit nothing that they count.
-        _ => None,
+        _ => Step::Stay,
     }
 }
+
+/// Closed, as these settings have it.
+pub(super) const fn closed(settings: Option<&Breaker>) -> Phase {
+    match settings {
+        Some(settings) if settings.is_windowed() => Phase::Watched,
+        _ => Phase::Closed { failures: 0 },
+    }
+}
+
+/// Whether the state is one that a breaker with these settings can have: settings and state change one after the other.
+pub(super) fn fits(parts: Parts, settings: Option<&Breaker>) -> bool {
+    match parts.phase {
+        Phase::Closed { .. } => closed(settings) != Phase::Watched,
+        Phase::Watched => closed(settings) == Phase::Watched,
+        _ => true,
+    }
+}
+
+/// The word as its settings have it: one that does not fit them has counted nothing that they know.
+pub(super) fn mended(parts: Parts, settings: &Breaker) -> Parts {
+    if fits(parts, Some(settings)) { parts } else { parts.with(closed(Some(settings))) }
+}
+
+/// How the recovery has grown; all zero where it does not grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Growth {
+    /// The last recovery in nanoseconds; 0 before the first.
+    last: u64,
+    /// When it is forgotten, once closed.
+    until: u64,
+}
+
+impl Growth {
+    /// The recovery when it opens at `now`, and the growth after that.
+    pub(super) fn opened(self, from: BreakerState, now: u64, settings: &Breaker) -> (u64, Growth) {
+        let recovery = recovery(settings);
+        let Some(cap) = settings.longest_recovery().map(clock::nanos) else { return (recovery, Growth::default()) };
+        let is_forgotten = self.last == 0 || from == BreakerState::Closed && now >= self.until;
+        let next = if is_forgotten { recovery } else { self.last.saturating_mul(2).min(cap) };
+        (next, Growth { last: next, until: 0 })
+    }
+
+    /// After it closes at `now`.
+    pub(super) fn closed(self, now: u64) -> Growth {
+        Growth { until: now.saturating_add(self.last), ..self }
+    }
+
+    /// Whether nothing of it is left for a closed breaker.
+    pub(super) fn is_over(self, now: u64) -> bool {
+        self.last == 0 || now >= self.until
+    }
+}
+
+/// The millisecond at which probing may begin after it opens at `now`: after the recovery or when the server allows it, at
+/// most an hour later, and a part of that at random; `random` being uniform in 0..2^64.
+pub(super) fn open_until(now: u64, recovery: u64, hold: u64, random: u64, settings: &Breaker) -> u64 {
+    let least = recovery.max(hold.min(LONGEST_HOLD));
+    let share = u128::from(settings.recovery_randomness().millionths());
+    let most = u128::from(least) * share / 1_000_000;
+    let more = (most.min(u128::from(u64::MAX)) * u128::from(random)) >> 64;
+    now.saturating_add(least).saturating_add(more as u64).div_ceil(NANOS_PER_MS)
+}
+
+/// A server holds a breaker open for at most one hour.
+const LONGEST_HOLD: u64 = 3_600_000 * NANOS_PER_MS;
 
 const fn recovery(settings: &Breaker) -> u64 {
     clock::nanos(settings.recovery_time())
@@ -208,4 +304,51 @@ const fn written_off_after(settings: &Breaker) -> u64 {
 
 pub(super) fn change(old: Parts, new: Parts) -> Option<Change> {
     (old.state() != new.state()).then(|| Change { from: old.state(), to: new.state() })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const SECOND: u64 = 1_000 * NANOS_PER_MS;
+
+    #[test]
+    fn the_recovery_doubles_until_it_stays_closed_as_long() {
+        let settings = Breaker::consecutive(1).recovery(Duration::from_secs(10)).recovery_cap(Duration::from_secs(35));
+        let mut growth = Growth::default();
+        let open = |growth: &mut Growth, from, second: u64| {
+            let (recovery, next) = growth.opened(from, second * SECOND, &settings);
+            *growth = next;
+            recovery / SECOND
+        };
+        assert_eq!(open(&mut growth, BreakerState::Closed, 0), 10);
+        assert_eq!(open(&mut growth, BreakerState::HalfOpen, 10), 20);
+        assert_eq!(open(&mut growth, BreakerState::HalfOpen, 30), 35, "the cap");
+        growth = growth.closed(100 * SECOND);
+        assert!(!growth.is_over(134 * SECOND));
+        assert_eq!(open(&mut growth, BreakerState::Closed, 134), 35, "closed for too short a time");
+        growth = growth.closed(200 * SECOND);
+        assert!(growth.is_over(235 * SECOND));
+        assert_eq!(open(&mut growth, BreakerState::Closed, 235), 10);
+        let plain = Breaker::consecutive(1);
+        let (recovery, none) = growth.opened(BreakerState::HalfOpen, 0, &plain);
+        assert_eq!((recovery, none), (60 * SECOND, Growth::default()), "without a cap nothing grows");
+    }
+
+    #[test]
+    fn jitter_and_a_servers_word_lengthen_only() {
+        let settings = Breaker::consecutive(1).recovery_jitter(0.5);
+        let until =
+            |recovery: u64, hold: u64, random| open_until(0, recovery * SECOND, hold, random, &settings) / 1_000;
+        assert_eq!(until(10, 0, 0), 10);
+        assert_eq!(until(10, 0, 1 << 63), 12);
+        assert_eq!(until(10, 0, u64::MAX), 15, "rounded up to the millisecond");
+        assert_eq!(until(10, 20 * SECOND, 0), 20);
+        assert_eq!(until(10, 20 * SECOND, u64::MAX), 30);
+        assert_eq!(until(10, u64::MAX, 0), 3_600, "at most an hour");
+        assert_eq!(until(86_400, u64::MAX, 0), 86_400);
+        assert_eq!(open_until(u64::MAX, u64::MAX, u64::MAX, u64::MAX, &settings), u64::MAX.div_ceil(NANOS_PER_MS));
+    }
 }

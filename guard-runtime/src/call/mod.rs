@@ -19,7 +19,7 @@
 //!
 //! `#[guarded]` writes this loop into the user's function, [`Policy::call`] writes it around a closure. A [`Call`] that is
 //! dropped while an attempt runs gives the probe's place back; for the breaker that says nothing, unless the body
-//! panicked or had been running for 5 s.
+//! panicked, had been running for 5 s, or was a slow call by then.
 
 mod part;
 mod waits;
@@ -34,7 +34,7 @@ use guard_spec::{Breaker, Retry, Settings, Statuses};
 pub(crate) use self::part::Part;
 use self::part::{Key, Whole};
 pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
-use crate::breaker::{Change, Pass, Sign};
+use crate::breaker::{Change, Ended, Pass, Sign};
 use crate::clock::{self, NANOS_PER_MS, Timer};
 use crate::context::{self, Heard, Watched};
 use crate::counters::count;
@@ -380,7 +380,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         self.state().limiter.release(running.flight());
         self.policy.counters.success();
         if !self.state().breaker.is_well() {
-            self.tell_breaker(running.pass(), Sign::Good, clock::now());
+            self.tell_breaker(running.pass(), Sign::Good, 0, clock::now());
         }
         true
     }
@@ -453,6 +453,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// Counts an outcome and tells it to the breaker.
     fn record(&mut self, verdict: Verdict, now: u64) {
         let counters = &self.policy.counters;
+        let mut hold = 0;
         let sign = match verdict {
             Verdict::Success => {
                 counters.success();
@@ -471,10 +472,11 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             }
             Verdict::Failure | Verdict::Transient { .. } => {
                 count(&counters.failures);
+                hold = verdict.retry_after().map_or(0, clock::nanos);
                 Sign::Bad
             }
         };
-        self.end_attempt(sign, now);
+        self.end_attempt(sign, hold, now);
     }
 
     /// The server wants fewer requests: every call under this policy waits as long as it says.
@@ -488,20 +490,22 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         self.state().limiter.pause(now.saturating_add(wait));
     }
 
-    fn end_attempt(&mut self, sign: Sign, now: u64) {
+    /// `hold` is for how long the server does not want to be called.
+    fn end_attempt(&mut self, sign: Sign, hold: u64, now: u64) {
         if self.attempts > 1 {
             count(&self.policy.counters.retries);
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
         self.state().limiter.release(running.flight());
-        self.tell_breaker(running.pass(), sign, now);
+        self.tell_breaker(running.pass(), sign, hold, now);
     }
 
     #[cold]
-    fn tell_breaker(&self, pass: Pass, sign: Sign, now: u64) {
+    fn tell_breaker(&self, pass: Pass, sign: Sign, hold: u64, now: u64) {
         // Without one nothing counts.
         if let Some(settings) = self.breaker() {
-            let change = self.state().breaker.settle(pass, sign, now, &settings);
+            let ended = Ended { sign, ran: now.saturating_sub(self.since), hold };
+            let change = self.state().breaker.settle(pass, ended, now, &settings);
             self.changed(change);
         }
     }
@@ -587,9 +591,9 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     fn abandon(&mut self) {
         let now = clock::now();
         let hung = now.saturating_sub(self.since) >= ABANDONED;
-        let sign = if hung || std::thread::panicking() { Sign::Bad } else { Sign::None };
+        let sign = if hung || std::thread::panicking() { Sign::Bad } else { Sign::Dropped };
         count(&self.policy.counters.abandoned);
-        self.end_attempt(sign, now);
+        self.end_attempt(sign, 0, now);
     }
 }
 

@@ -265,11 +265,16 @@ impl Policy {
     }
 
     fn force(&self, state: BreakerState) {
-        self.each_state(|each| {
-            if let Some(change) = each.breaker.force(state) {
-                telemetry::changed(&self.name, change);
-            }
-        });
+        // Not while the settings change.
+        let one_at_a_time = self.live.lock();
+        let settings = self.settings();
+        let mut changes = Vec::new();
+        self.each_state(|each| changes.extend(each.breaker.force(state, settings.circuit_breaker())));
+        drop(one_at_a_time);
+        // Subscribers are code of the user's.
+        for change in changes {
+            telemetry::changed(&self.name, change);
+        }
     }
 
     fn each_state(&self, mut change: impl FnMut(&State)) {
@@ -286,7 +291,7 @@ impl Policy {
             // A key that comes while the policy is forced open or closed is, too.
             let all = self.state.breaker.state();
             if matches!(all, BreakerState::ForcedOpen | BreakerState::ForcedClosed) {
-                state.breaker.force(all);
+                state.breaker.force(all, None);
             }
             state
         });
@@ -349,7 +354,7 @@ impl Policy {
             in_flight: limiter.in_flight(),
             waiting: limiter.waiting(),
             breaker: has_breaker.then_some(stands),
-            failures_in_a_row: breaker.failures(),
+            failures_in_a_row: breaker.failures_in_a_row(),
             keys: self.keys.len(),
         }
     }

@@ -40,7 +40,7 @@ pub struct Snapshot {
     pub waiting: usize,
     /// Which way the breaker stands; `None` without one, unless it is forced.
     pub breaker: Option<BreakerState>,
-    /// Failures in a row that the closed breaker has counted.
+    /// Failures in a row that the closed breaker has counted; 0 for one with a window.
     pub failures_in_a_row: u32,
     /// Keys that have a state of their own (`key = …`); tokens, breaker and what else stands above are those of the calls that
     /// have no key.

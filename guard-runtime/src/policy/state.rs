@@ -19,7 +19,11 @@ pub struct State {
 impl State {
     /// For settings that have been checked.
     pub(super) const fn unchecked(settings: &Settings) -> State {
-        State { limiter: Limiter::unchecked(settings), breaker: Core::new(), version: AtomicU32::new(0) }
+        State {
+            limiter: Limiter::unchecked(settings),
+            breaker: Core::new(settings.circuit_breaker()),
+            version: AtomicU32::new(0),
+        }
     }
 
     /// Holds other settings, once for each version; under the policy's lock for changes.
@@ -29,10 +33,11 @@ impl State {
         }
         self.limiter.configure(old, new);
         let is_forced = matches!(self.breaker.state(), BreakerState::ForcedOpen | BreakerState::ForcedClosed);
-        if is_forced || old.circuit_breaker() == new.circuit_breaker() {
+        let breaker = new.circuit_breaker();
+        if is_forced || old.circuit_breaker() == breaker && self.breaker.fits(breaker) {
             return None;
         }
-        self.breaker.force(BreakerState::Closed)
+        self.breaker.force(BreakerState::Closed, breaker)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use guard_spec::{Budget, Jitter, Quota, Rate, Statuses};
+use guard_spec::{Breaker, Budget, Jitter, Quota, Rate, Ratio, Statuses};
 
 #[diagnostic::on_unimplemented(
     message = "expected a `Rate`, found `{Self}`",
@@ -100,6 +100,90 @@ impl IsFactor for f64 {
 #[inline]
 pub const fn factor<T: IsFactor<Value = T>>(value: T) -> <T as IsFactor>::Value {
     value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected an `f64` or a `Ratio`, found `{Self}`",
+    label = "neither an `f64` nor a `Ratio`",
+    note = "write a text such as `\"50%\"`, a number such as `0.5`, or a constant of type `f64` or `Ratio`"
+)]
+pub trait IsShare {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsShare for f64 {
+    type Value = Share<f64>;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsShare for Ratio {
+    type Value = Share<Ratio>;
+}
+
+/// A share of either type.
+#[derive(Debug)]
+pub struct Share<T>(T);
+
+#[inline]
+pub const fn share<T: IsShare<Value = Share<T>>>(value: T) -> <T as IsShare>::Value {
+    Share(value)
+}
+
+impl Share<f64> {
+    #[inline]
+    pub const fn ratio(self) -> Ratio {
+        Ratio::new(self.0)
+    }
+}
+
+impl Share<Ratio> {
+    #[inline]
+    pub const fn ratio(self) -> Ratio {
+        self.0
+    }
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `Duration` or a `u32`, found `{Self}`",
+    label = "neither a `Duration` nor a `u32`",
+    note = "write a time such as `\"30s\"`, a number of calls such as `100`, or a constant of type `Duration` or `u32`"
+)]
+pub trait IsWindow {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsWindow for Duration {
+    type Value = Window<Duration>;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsWindow for u32 {
+    type Value = Window<u32>;
+}
+
+/// A window of either kind.
+#[derive(Debug)]
+pub struct Window<T>(T);
+
+#[inline]
+pub const fn window<T: IsWindow<Value = Window<T>>>(value: T) -> <T as IsWindow>::Value {
+    Window(value)
+}
+
+impl Window<Duration> {
+    #[inline]
+    pub const fn of(self, breaker: Breaker) -> Breaker {
+        breaker.window(self.0)
+    }
+}
+
+impl Window<u32> {
+    #[inline]
+    pub const fn of(self, breaker: Breaker) -> Breaker {
+        breaker.window_calls(self.0)
+    }
 }
 
 #[diagnostic::on_unimplemented(

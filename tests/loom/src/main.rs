@@ -11,6 +11,7 @@ mod keyed;
 #[path = "../../../guard-runtime/src/limiter/mod.rs"]
 mod limiter;
 mod models;
+mod random;
 mod sync;
 
 fn main() {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use guard_spec::{Breaker, Concurrency, Rate, Settings};
 use loom::thread;
 
-use crate::breaker::{BreakerState, Core, Sign};
+use crate::breaker::{BreakerState, Core, Ended, Sign};
 use crate::clock;
 use crate::keyed::Keyed;
 use crate::limiter::{Entry, Limiter, Taken, TokenBucket, Turn};
@@ -237,17 +237,26 @@ fn key_drop_against_use() {
 // ---- breaker
 
 fn breaker() -> Shared<Core> {
-    let breaker = Core::new();
+    let breaker = Core::new(Some(&SETTINGS));
     breaker.state();
-    breaker.check(NOW, &SETTINGS).expect("closed");
+    // Makes what lies beside the word.
+    for _ in 0..2 {
+        attempt(&breaker, Sign::Bad, NOW / 2);
+    }
+    assert!(breaker.admit(NOW + MINUTE, &SETTINGS).is_ok());
+    breaker.force(BreakerState::Closed, Some(&SETTINGS));
     Shared::new(breaker)
 }
 
-const SETTINGS: Breaker = Breaker::consecutive(2).successes(2);
+const SETTINGS: Breaker = Breaker::consecutive(2).successes(2).recovery_jitter(0.0);
+
+fn ended(sign: Sign) -> Ended {
+    Ended { sign, ran: 0, hold: 0 }
+}
 
 fn attempt(breaker: &Core, sign: Sign, now: u64) {
     if let Ok((pass, _)) = breaker.admit(now, &SETTINGS) {
-        breaker.settle(pass, sign, now, &SETTINGS);
+        breaker.settle(pass, ended(sign), now, &SETTINGS);
     }
 }
 
@@ -262,9 +271,9 @@ fn trip_against_success() {
     other.join().unwrap();
     match breaker.state() {
         // Bad, bad, and the good one came too late.
-        BreakerState::Open => assert_eq!(breaker.failures(), 0),
+        BreakerState::Open => assert_eq!(breaker.failures_in_a_row(), 0),
         // Bad, good, bad.
-        BreakerState::Closed => assert_eq!(breaker.failures(), 1),
+        BreakerState::Closed => assert_eq!(breaker.failures_in_a_row(), 1),
         state => unreachable!("{state}"),
     }
 }
@@ -279,7 +288,7 @@ fn probes_against_drop() {
         assert_eq!(running.fetch_add(1, Relaxed), 0, "two probes at a time");
         thread::yield_now();
         running.fetch_sub(1, Relaxed);
-        breaker.settle(pass, Sign::None, later, &SETTINGS);
+        breaker.settle(pass, ended(Sign::None), later, &SETTINGS);
     };
     let other = thread::spawn({
         let (breaker, running) = (Shared::clone(&breaker), Shared::clone(&running));
@@ -297,9 +306,9 @@ fn late_result_against_reset() {
     attempt(&breaker, Sign::Bad, NOW);
     let other = thread::spawn({
         let breaker = Shared::clone(&breaker);
-        move || breaker.settle(late, Sign::Bad, NOW, &SETTINGS)
+        move || breaker.settle(late, ended(Sign::Bad), NOW, &SETTINGS)
     });
-    breaker.force(BreakerState::Closed);
+    breaker.force(BreakerState::Closed, Some(&SETTINGS));
     other.join().unwrap();
-    assert_eq!((breaker.state(), breaker.failures()), (BreakerState::Closed, 0));
+    assert_eq!((breaker.state(), breaker.failures_in_a_row()), (BreakerState::Closed, 0));
 }

@@ -82,9 +82,21 @@ atomic!(AtomicU32, u32);
 atomic!(AtomicU64, u64);
 atomic!(AtomicUsize, usize);
 
+impl Default for AtomicU64 {
+    fn default() -> AtomicU64 {
+        AtomicU64::new(0)
+    }
+}
+
 pub(crate) struct Mutex<T> {
     initial: std::sync::Mutex<Option<T>>,
     made: OnceLock<loom::sync::Mutex<T>>,
+}
+
+impl<T: Default> Default for Mutex<T> {
+    fn default() -> Mutex<T> {
+        Mutex::new(T::default())
+    }
 }
 
 impl<T> Mutex<T> {
