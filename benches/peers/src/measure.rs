@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 1_000;
+const ROUNDS: usize = 600;
 /// Fill caches and predictors, and do not count.
 const WARMING_UP: usize = 50;
 
