@@ -30,32 +30,25 @@ use crate::table::{
     APIGUARD, BACKON, FAILSAFE, GOVERNOR, LEAKY_BUCKET, RECLOSER, TOKIO_RETRY2, TOWER, TOWER_RESILIENCE, Table,
 };
 
-type Named = (&'static str, Vec<(usize, Repeat)>);
-
 pub fn rows(table: &mut Table) {
-    let groups: [Named; 5] = [
+    let groups = [
         ("the check of a rate: ns", rates()),
         ("the check of a quota (any window): ns", quotas()),
         ("a breaker, closed, and a success: ns", breakers(false)),
         ("a breaker, open: ns", breakers(true)),
         ("retries alone, no second attempt: ns", retries()),
     ];
-    let mut names = Vec::new();
-    let mut all = vec![floor()];
-    for (name, group) in groups {
-        let (libraries, repeats): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        names.push((name, libraries));
-        all.extend(repeats);
-    }
-    let nanos = measure::nanos(&all);
-    let mut nanos = nanos.into_iter().skip(1);
-    for (name, libraries) in names {
-        let cells: Vec<_> = libraries
-            .into_iter()
-            .zip(nanos.by_ref())
-            .map(|(library, nanos)| (library, format!("{nanos:.1}")))
-            .collect();
-        table.row(name, cells);
+    let mut repeats = vec![floor()];
+    let groups = groups.map(|(name, group)| {
+        let (libraries, group): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        repeats.extend(group);
+        (name, libraries)
+    });
+    let nanos = measure::nanos(&repeats);
+    let (floor, mut nanos) = (nanos[0], nanos.iter().skip(1));
+    for (name, libraries) in groups {
+        let cells = libraries.into_iter().zip(nanos.by_ref()).map(|(library, nanos)| (library, format!("{nanos:.1}")));
+        table.row(format!("{name} (floor {floor:.1})"), cells);
     }
 }
 
