@@ -1,5 +1,5 @@
 //! How things are measured. Times come from many short rounds in which all rows take turns, so that what disturbs the machine
-//! disturbs all of them; of its rounds a row keeps its first decile. Allocations are those of the thread that asks.
+//! disturbs all of them; of its rounds a row keeps the time that a fiftieth of them stayed below. Allocations are those of the thread that asks.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -102,7 +102,7 @@ pub fn millions_by_two(rows: &[Twice]) -> Vec<f64> {
     in_turns(rows, |twice| twice(2_000)).into_iter().map(|nanos| 1_000.0 / nanos).collect()
 }
 
-/// The first decile of each row's rounds.
+/// The fiftieth of each row's rounds, by time.
 fn in_turns<T>(rows: &[T], mut measure: impl FnMut(&T) -> f64) -> Vec<f64> {
     let mut samples = vec![Vec::with_capacity(ROUNDS); rows.len()];
     for round in 0..WARMING_UP + ROUNDS {
@@ -113,11 +113,11 @@ fn in_turns<T>(rows: &[T], mut measure: impl FnMut(&T) -> f64) -> Vec<f64> {
             }
         }
     }
-    let first_decile = |mut samples: Vec<f64>| {
+    let fiftieth = |mut samples: Vec<f64>| {
         samples.sort_by(f64::total_cmp);
-        samples[samples.len() / 10]
+        samples[samples.len() / 50]
     };
-    samples.into_iter().map(first_decile).collect()
+    samples.into_iter().map(fiftieth).collect()
 }
 
 /// xorshift64*: Vigna, 2016. The same numbers in every run.

@@ -20,6 +20,8 @@ use crate::table::{APIGUARD, GOVERNOR, LEAKY_BUCKET, TOWER, TOWER_RESILIENCE, Ta
 
 const N: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(1);
+/// apiguard and governor read the CPU's counter, whose seconds are some millionths shorter or longer than the system's.
+const A_LITTLE_LESS: Duration = Duration::from_millis(999);
 const SILENCE: Duration = Duration::from_millis(950);
 const END: Duration = Duration::from_millis(2_500);
 
@@ -62,9 +64,9 @@ fn other_limits() -> Vec<(usize, Asked)> {
 }
 
 /// The most of these attempts, each with its time before and after, in one window.
-fn most(attempts: &[(Instant, Instant)]) -> usize {
+fn most(attempts: &[(Instant, Instant)], window: Duration) -> usize {
     let from = |first: usize| {
-        let end = attempts[first].0 + WINDOW;
+        let end = attempts[first].0 + window;
         attempts[first..].iter().take_while(|(_, after)| *after < end).count()
     };
     (0..attempts.len()).map(from).max().unwrap_or(0)
@@ -89,10 +91,15 @@ pub async fn rows(table: &mut Table) {
         }
         silent = true;
     }
-    let cells: Vec<_> =
-        attempts.iter().map(|attempts| format!("{:.2}", most(attempts) as f64 / f64::from(N))).collect();
+    let cells = |attempts: &[Vec<_>], window| {
+        let over = |attempts: &Vec<_>| format!("{:.2}", most(attempts, window) as f64 / f64::from(N));
+        attempts.iter().map(over).collect::<Vec<_>>()
+    };
     let columns = |limits: &[(usize, Asked)]| limits.iter().map(|(library, _)| *library).collect::<Vec<_>>();
-    let (cells, other_cells) = cells.split_at(limits.len());
-    table.row("most in any second of \"10 a second\", over 10", columns(&limits).into_iter().zip(cells.to_vec()));
-    table.row("... as a rate of burst 10, a fixed window", columns(&others).into_iter().zip(other_cells.to_vec()));
+    let (attempts, other_attempts) = attempts.split_at(limits.len());
+    let name = "most in any second of \"10 a second\", over 10";
+    table.row(name, columns(&limits).into_iter().zip(cells(attempts, WINDOW)));
+    table.row("... in any 999 ms", columns(&limits).into_iter().zip(cells(attempts, A_LITTLE_LESS)));
+    let name = "... as a rate of burst 10, a fixed window";
+    table.row(name, columns(&others).into_iter().zip(cells(other_attempts, A_LITTLE_LESS)));
 }
