@@ -31,6 +31,9 @@ const PER_SECOND: u32 = 20_000;
 /// is no matter of time, the worst.
 const TURNS: usize = 5;
 
+/// Who has not been let through by then never will be.
+const HUNG: Duration = Duration::from_secs(10);
+
 /// A limiter that somebody waits for.
 trait Waits: Send + Sync + 'static {
     /// One for a rate, a multiple of 1000 a second.
@@ -163,15 +166,19 @@ async fn many<W: Waits>(half_give_up: bool) -> Many {
         let mut random = Random::new();
         tasks.iter().filter(|_| random.below(2) == 0).for_each(tokio::task::JoinHandle::abort);
     }
-    for task in tasks {
-        assert!(task.await.is_ok() || half_give_up, "no waiter panics");
-    }
+    let joined = async {
+        for task in &mut tasks {
+            assert!(task.await.is_ok() || half_give_up, "no waiter panics");
+        }
+    };
+    let hung = tokio::time::timeout(HUNG, joined).await.is_err();
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
     let (took, cpu) = (start.elapsed(), cpu_time() - cpu);
     let order = order.lock().expect("order");
     // Those who gave up took no time of the others: the ideal is that of all who were let through.
     let ideal = order.len() as f64 / f64::from(PER_SECOND);
     Many {
-        over_ideal: took.as_secs_f64() / ideal,
+        over_ideal: if hung { f64::INFINITY } else { took.as_secs_f64() / ideal },
         micros: cpu.as_secs_f64() * 1e6 / f64::from(WAITERS),
         polls: POLLS.load(Relaxed) as f64 / f64::from(WAITERS),
         inverted: order.windows(2).filter(|pair| pair[0] > pair[1]).count(),
@@ -207,16 +214,25 @@ impl Library {
         self.half.push((self.many)(true).await);
     }
 
+    /// The times over the ideal; with the turns, if any, in which somebody waited for ever.
+    fn over_ideal(runs: &[Many]) -> String {
+        let least = runs.iter().map(|run| run.over_ideal).fold(f64::INFINITY, f64::min);
+        match runs.iter().filter(|run| run.over_ideal.is_infinite()).count() {
+            0 => format!("{least:.3}"),
+            hung => format!("{least:.3} ({hung} hung)"),
+        }
+    }
+
     fn cells(&self) -> [String; 7] {
         let least = |runs: &[Many], value: fn(&Many) -> f64| runs.iter().map(value).fold(f64::INFINITY, f64::min);
         [
             format!("{:.2}", self.percent),
-            format!("{:.3}", least(&self.all, |run| run.over_ideal)),
+            Library::over_ideal(&self.all),
             format!("{:.1}", least(&self.all, |run| run.micros)),
             format!("{:.1}", least(&self.all, |run| run.polls)),
             format!("{}", self.all.iter().map(|run| run.inverted).max().unwrap_or(0)),
             format!("{}", self.all.iter().map(|run| run.displaced).max().unwrap_or(0)),
-            format!("{:.3}", least(&self.half, |run| run.over_ideal)),
+            Library::over_ideal(&self.half),
         ]
     }
 }
