@@ -190,15 +190,6 @@ impl<K: Hash + Eq + Clone, V: Idle> Keyed<K, V> {
         count
     }
 
-    /// All values.
-    pub(crate) fn values(&self) -> Vec<Arc<V>> {
-        let mut found: Vec<_> = self.beyond.get().cloned().into_iter().collect();
-        for shard in self.shards() {
-            found.extend(lock(shard).values.values().cloned());
-        }
-        found
-    }
-
     /// The hash of something by which nobody outside the process can choose it.
     pub(crate) fn hash_of<T: Hash + ?Sized>(&self, key: &T) -> u64 {
         self.hasher.get_or_init(RandomState::new).hash_one(key)

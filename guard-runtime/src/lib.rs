@@ -11,6 +11,7 @@ mod clock;
 mod context;
 mod counters;
 mod keyed;
+mod keys;
 mod limiter;
 mod name;
 mod output;

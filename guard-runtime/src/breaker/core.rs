@@ -128,6 +128,12 @@ impl Core {
         }
     }
 
+    /// One that nobody has seen begins in the next generation.
+    pub(crate) fn begin_anew(&self) {
+        let parts = self.load();
+        self.word.store(parts.change_to(parts.phase).pack(), Relaxed);
+    }
+
     pub(super) fn load(&self) -> Parts {
         Parts::unpack(self.word.load(Acquire))
     }

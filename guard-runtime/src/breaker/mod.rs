@@ -116,11 +116,11 @@ impl CircuitBreaker {
     /// # Errors
     /// [`CircuitOpen`] while the breaker is open, or half-open with all its probes running.
     pub fn try_acquire(&self) -> Result<Permit<'_>, CircuitOpen> {
-        // Closed and without a window it does not matter how long an attempt takes.
-        if let Some(pass) = self.core.pass_if_closed() {
-            return Ok(Permit { breaker: self, pass, since: 0 });
+        match self.core.pass_if_closed() {
+            // Without a window it does not matter how long an attempt takes.
+            Some(pass) if !self.settings.is_windowed() => Ok(Permit { breaker: self, pass, since: 0 }),
+            _ => self.try_acquire_slowly(),
         }
-        self.try_acquire_slowly()
     }
 
     #[cold]

@@ -31,8 +31,8 @@ use std::time::Duration;
 
 use guard_spec::{Breaker, Retry, Settings, Statuses};
 
-pub(crate) use self::part::Part;
-use self::part::{Key, Whole};
+use self::part::Whole;
+pub(crate) use self::part::{Key, Part};
 pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
 use crate::breaker::{Change, Ended, Pass, Sign};
 use crate::clock::{self, NANOS_PER_MS, Timer};
@@ -116,7 +116,7 @@ impl<'p> Call<'p, Key> {
     /// As [`new`](Call::new), under the limits and the breaker of a key.
     #[inline]
     pub fn keyed<Q: Hash + ?Sized>(policy: &'p Policy, site: Option<&'static Settings>, key: &Q) -> Call<'p, Key> {
-        Call::under(policy, Key(policy.state_of(key)), site)
+        Call::under(policy, Key::new(policy.hash_of(key)), site)
     }
 }
 
@@ -184,6 +184,11 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         self.part.state(self.policy)
     }
 
+    /// The longest that it waits for its turn: the same for all keys.
+    fn patience(&self) -> u64 {
+        self.policy.state.limiter.patience()
+    }
+
     // ---- before an attempt
 
     /// Lets the next attempt through if nothing stands in its way: the good path. Otherwise nothing has happened, and
@@ -222,15 +227,11 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// The cost is given by those who know it, so that the good path of most calls has it as a constant.
     #[inline]
     fn admit_at(&mut self, now: u64, cost: u32) -> bool {
-        let state = self.state();
-        let Some(pass) = state.breaker.pass_if_closed() else { return false };
-        if state.limiter.take_now(cost, now).is_none() {
-            return false;
-        }
+        let Some(generation) = self.part.admit(self.policy, cost, now) else { return false };
         self.since = now;
         self.granted = now;
         self.attempts = self.attempts.saturating_add(1);
-        self.running = Running::attempt(pass, Flight::UNCOUNTED);
+        self.running = Running::attempt(Pass(generation), Flight::UNCOUNTED);
         true
     }
 
@@ -247,13 +248,12 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         }
         // Half of the time that is left is the attempt's: with a turn at the very deadline, an overloaded policy would spend
         // its rate on attempts that are cut off, and hold that against the service.
-        let limiter = self.part.limiter(self.policy);
-        let patience = limiter.patience().min(self.last_instant().saturating_sub(now) / 2);
+        let patience = self.patience().min(self.last_instant().saturating_sub(now) / 2);
         let latest = now.saturating_add(patience);
-        match limiter.enter(|| self.policy.settings(), self.cost, now, latest) {
+        match self.part.enter(self.policy, self.cost, now, latest) {
             Err(refusal) => Admission::Rejected(self.refused(refusal)),
             Ok(Entry::Turn(ticket)) => {
-                let turn = Turn::new(limiter, ticket);
+                let turn = Turn::new(self.part.limiter(self.policy), ticket);
                 Admission::Waiting(Wait(Box::pin(self.wait(turn, now))))
             }
             Ok(Entry::Taken(taken)) => match self.admit_to_breaker(taken, now) {
@@ -265,7 +265,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     /// Whether the breaker refuses attempts at an instant, and for how long.
     fn check_breaker(&self, at: u64) -> Result<(), Duration> {
-        let breaker = &self.state().breaker;
+        let Some(State { breaker, .. }) = self.part.known(self.policy) else { return Ok(()) };
         if breaker.pass_if_closed().is_some() {
             return Ok(());
         }
@@ -275,10 +275,9 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     /// The last step: the breaker's permit. What was taken goes back if there is none.
     fn admit_to_breaker(&mut self, taken: Taken, now: u64) -> Result<(), Rejected> {
-        let breaker = &self.state().breaker;
-        let admitted = match breaker.pass_if_closed() {
-            Some(pass) => Ok((pass, None)),
-            None => breaker.admit(now, &self.breaker().unwrap_or(NO_BREAKER)),
+        let admitted = match self.part.known(self.policy).map(|state| &state.breaker) {
+            None => Ok((Pass(self.part.first(self.policy)), None)),
+            Some(breaker) => breaker.admit(now, &self.breaker().unwrap_or(NO_BREAKER)),
         };
         let (pass, change) = match admitted {
             Ok(admitted) => admitted,
@@ -377,9 +376,9 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             return false;
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
-        self.state().limiter.release(running.flight());
+        self.release(running.flight());
         self.policy.counters.success();
-        if !self.state().breaker.is_well() {
+        if self.part.known(self.policy).is_some_and(|state| !state.breaker.is_well()) {
             self.tell_breaker(running.pass(), Sign::Good, 0, clock::now());
         }
         true
@@ -496,16 +495,29 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             count(&self.policy.counters.retries);
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
-        self.state().limiter.release(running.flight());
+        self.release(running.flight());
         self.tell_breaker(running.pass(), sign, hold, now);
+    }
+
+    #[inline]
+    fn release(&self, flight: Flight) {
+        if flight != Flight::UNCOUNTED {
+            self.state().limiter.release(flight);
+        }
     }
 
     #[cold]
     fn tell_breaker(&self, pass: Pass, sign: Sign, hold: u64, now: u64) {
         // Without one nothing counts.
-        if let Some(settings) = self.breaker() {
-            let ended = Ended { sign, ran: now.saturating_sub(self.since), hold };
-            let change = self.state().breaker.settle(pass, ended, now, &settings);
+        let Some(settings) = self.breaker() else { return };
+        let ended = Ended { sign, ran: now.saturating_sub(self.since), hold };
+        let state = match sign {
+            Sign::Bad => Some(self.state()),
+            // To one that is as if it had just been made nothing else says anything.
+            _ => self.part.known(self.policy),
+        };
+        if let Some(State { breaker, .. }) = state {
+            let change = breaker.settle(pass, ended, now, &settings);
             self.changed(change);
         }
     }
@@ -532,9 +544,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             return None;
         }
         // A retry that the limits would refuse is not made: its rejection would replace an outcome that says more.
-        let limiter = &self.state().limiter;
-        let patience = limiter.patience().min(last.saturating_sub(until) / 2);
-        if limiter.turn_of(self.cost, now) > until.saturating_add(patience) {
+        let patience = self.patience().min(last.saturating_sub(until) / 2);
+        if self.state().limiter.turn_of(self.cost, now) > until.saturating_add(patience) {
             return None;
         }
         // Last, since it takes something.
@@ -603,5 +614,6 @@ impl<'p, S: Part<'p>> Drop for Call<'p, S> {
         if self.running != Running::NOTHING {
             self.abandon();
         }
+        self.part.leave(self.policy);
     }
 }

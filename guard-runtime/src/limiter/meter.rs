@@ -7,8 +7,12 @@ use guard_spec::Rate;
 
 use super::Blocked;
 use super::scale::Scale;
+use super::shape::{Shape, Stand};
 use super::word::Word;
 use crate::sync::AtomicU64;
+
+/// The lateness of a grant is forgotten where the next one that it could matter to is this far: one second.
+const FORGOTTEN: u64 = 1_000_000_000;
 
 pub(super) struct Meter {
     pub(super) word: Word,
@@ -17,37 +21,9 @@ pub(super) struct Meter {
     rest: AtomicU64,
 }
 
-/// A rate in the units of its word.
-#[derive(Clone, Copy)]
-pub(super) struct Shape {
-    scale: Scale,
-    burst: u32,
-}
-
-/// How a rate stands when it is replaced.
-#[derive(Clone, Copy)]
-pub(super) struct Stand {
-    scale: Scale,
-    /// What is there of its tokens, and by how much it is overdrawn, in its units.
-    there: u64,
-    debt: u64,
-    /// For how long it has been full, in nanoseconds; `u64::MAX` if nothing was ever taken.
-    full_for: u64,
-}
-
-impl Shape {
-    const fn of(rate: &Rate) -> Shape {
-        Shape { scale: Scale::of(rate), burst: rate.capacity() }
-    }
-
-    const fn capacity(self) -> u64 {
-        self.scale.cost(self.burst)
-    }
-
-    /// `burst << 32 | shift << 1 | 1`: a shift is at most 55.
-    const fn packed(self) -> u64 {
-        (self.burst as u64) << 32 | (self.scale.shift() as u64) << 1 | 1
-    }
+/// `burst << 32 | shift << 1 | 1`: a shift is at most 55.
+const fn packed(shape: Shape) -> u64 {
+    (shape.burst as u64) << 32 | (shape.scale.shift() as u64) << 1 | 1
 }
 
 impl Meter {
@@ -56,7 +32,7 @@ impl Meter {
         match rate {
             Some(rate) => {
                 let shape = Shape::of(rate);
-                Meter { word, factor: AtomicU64::new(shape.scale.factor()), rest: AtomicU64::new(shape.packed()) }
+                Meter { word, factor: AtomicU64::new(shape.scale.factor()), rest: AtomicU64::new(packed(shape)) }
             }
             None => Meter { word, factor: AtomicU64::new(0), rest: AtomicU64::new(0) },
         }
@@ -64,7 +40,7 @@ impl Meter {
 
     /// The rate as it holds for a word that was seen open before, or for the owner of the lock.
     #[inline]
-    fn shape(&self) -> Option<Shape> {
+    pub(super) fn shape(&self) -> Option<Shape> {
         let rest = self.rest.load(Relaxed);
         let scale = Scale::from_parts(self.factor.load(Relaxed), (rest as u32) >> 1);
         (rest != 0).then_some(Shape { scale, burst: (rest >> 32) as u32 })
@@ -131,6 +107,13 @@ impl Meter {
         self.shape().is_none_or(|shape| self.word.full_at() <= shape.scale.units(now))
     }
 
+    /// Whether a grant was late and who comes next may still count from its turn. What that gains in a second or more is too little
+    /// to be remembered for.
+    pub(super) fn has_credit(&self, now: u64) -> bool {
+        let Some(Shape { scale, .. }) = self.shape() else { return false };
+        self.word.has_credit(scale.units(now), scale.units(now.saturating_add(FORGOTTEN)))
+    }
+
     /// The whole tokens that are there.
     pub(super) fn free(&self, now: u64) -> u64 {
         let Some(shape) = self.shape() else { return u64::MAX };
@@ -170,34 +153,18 @@ impl Meter {
 
     /// How it will stand at an instant if nothing is taken until then; `None` without a rate.
     pub(super) fn stand(&self, at: u64) -> Option<Stand> {
-        let shape = self.shape()?;
-        let full_at = self.word.full_at();
-        let missing = full_at.saturating_sub(shape.scale.units(at));
-        Some(Stand {
-            scale: shape.scale,
-            there: shape.capacity().saturating_sub(missing),
-            debt: missing.saturating_sub(shape.capacity()),
-            full_for: if full_at == 0 { u64::MAX } else { at.saturating_sub(shape.scale.nanos(full_at)) },
-        })
+        Some(self.shape()?.stand(self.word.full_at(), at))
     }
 
-    /// Holds another rate from now on. At an instant it has the tokens that the old one would have had, as far as the new bucket
-    /// holds so many, and what it would have regained if it had been there since the old one was full; what was overdrawn
-    /// still is, but is paid off in `most` nanoseconds. So no sequence of changes makes a token.
+    /// Holds another rate from now on, which begins with what the old one has ([`Shape::begin`]).
     pub(super) fn renew(&self, rate: Option<&Rate>, stand: Option<Stand>, at: u64, most: u64) {
         let Some(shape) = rate.map(Shape::of) else {
             self.rest.store(0, Relaxed);
             self.word.renew(0);
             return;
         };
-        let Shape { scale, .. } = shape;
-        let missing = stand.map_or(0, |stand| {
-            let regained = scale.units(stand.full_for).min(shape.capacity());
-            let missing = shape.capacity().saturating_sub(scale.convert(stand.there, stand.scale) + regained);
-            missing + scale.convert(stand.debt, stand.scale).min(scale.units(most))
-        });
-        self.factor.store(scale.factor(), Relaxed);
-        self.rest.store(shape.packed(), Relaxed);
-        self.word.renew(scale.units(at).saturating_add(missing));
+        self.factor.store(shape.scale.factor(), Relaxed);
+        self.rest.store(packed(shape), Relaxed);
+        self.word.renew(shape.begin(stand, at, most));
     }
 }

@@ -4,12 +4,14 @@
 //! scale   a rate's own unit of time, in which one token is a power of two: no rounding, hence no drift
 //! word    the instant at which a bucket would be full again, and the decision (GCRA) on it: one atomic word
 //! quota   what was taken in the last window
-//! meter   a rate: word and scale
+//! shape   a rate in its units, and the maths of a bucket on it
+//! meter   a rate: word and shape
 //! more    what there is beside the first rate, decided upon together: all or nothing is taken
 //! line    who waits, in the order of arrival
 //! turn    the wait of one of them
 //! here    all of it together: take, wait, give back
 //! change  other settings while it runs
+//! compact all of it as one number, where that is enough
 //! bucket, window   a rate and a quota, each usable alone
 //! ```
 //!
@@ -25,11 +27,13 @@
 
 mod bucket;
 mod change;
+mod compact;
 mod line;
 mod meter;
 mod more;
 mod quota;
 mod scale;
+mod shape;
 mod turn;
 mod window;
 mod word;
@@ -46,6 +50,7 @@ use self::line::Line;
 use self::meter::Meter;
 pub(crate) use self::more::Flight;
 use self::more::{Blocked, More, RATES};
+pub(crate) use self::shape::Shape;
 pub(crate) use self::turn::{Ticket, Turn};
 pub use self::window::Window;
 use self::word::Word;
@@ -129,7 +134,7 @@ impl Limits {
 
 /// Why an attempt was not let through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// Its turn would come too late.
     NotYet { retry_after: Duration },
     /// All that may be in flight is, and nobody knows for how long.
@@ -140,7 +145,7 @@ pub(crate) enum Refusal {
 
 /// What a grant took: enough to give it back exactly.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Taken {
+pub struct Taken {
     cost: u32,
     grant: Grant,
 }
@@ -551,9 +556,17 @@ fn wake(woken: Vec<Waker>) {
 }
 
 /// The way in: tokens at once, or a turn to wait for.
-pub(crate) enum Entry {
+#[derive(Debug)]
+pub enum Entry {
     Taken(Taken),
     Turn(Ticket),
+}
+
+impl Entry {
+    /// Tokens of one rate alone, taken without its limiter.
+    pub(crate) fn taken(cost: u32, now: u64, full_at: u64) -> Entry {
+        Entry::Taken(Taken { cost, grant: Grant { first: full_at, ..Grant::at(now) } })
+    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use guard_spec::{Concurrency, Settings};
 
-use super::meter::{Meter, Stand};
+use super::meter::Meter;
 use super::quota::Log;
+use super::shape::Stand;
 use super::word::Word;
 use super::{Grant, LONGEST_DEBT, Owed};
 use crate::clock;

@@ -13,7 +13,7 @@ pub(super) const LATENESS: u64 = 2_000_000;
 /// Instants beyond 18 years saturate: twice that in units, plus a capacity and a debt, leaves room in 61 bits.
 const LATEST: u64 = 1 << 59;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scale {
     /// Units per nanosecond, times 2^63: at least 2^63, below 2^64.
     factor: u64,

@@ -17,7 +17,8 @@ const PARKED: u64 = 50_000_000;
 
 /// A place in the line, to be made a [`Turn`] of at once.
 #[must_use = "a place that nobody holds blocks those behind it"]
-pub(crate) struct Ticket {
+#[derive(Debug)]
+pub struct Ticket {
     pub(super) place: Place,
     pub(super) due: u64,
     pub(super) latest: u64,

@@ -54,6 +54,13 @@ fn base(full_at: u64, now: u64, credit: u64) -> u64 {
     if full_at + credit >= now { full_at } else { now }
 }
 
+/// `full_at` after `cost` is taken of a bucket, if it is there.
+#[inline]
+pub(super) fn taken(full_at: u64, now: u64, credit: u64, cost: u64, capacity: u64) -> Option<u64> {
+    let full_at = base(full_at, now, credit) + cost;
+    (full_at <= now + capacity).then_some(full_at)
+}
+
 impl Word {
     /// A full bucket.
     pub(super) const fn new() -> Word {
@@ -81,10 +88,7 @@ impl Word {
             if state & (CLOSED | GENERATION) != generation {
                 return None;
             }
-            let full_at = base(state >> SHIFT, now, self.credit.load(Relaxed)) + cost;
-            if full_at > now + capacity {
-                return None;
-            }
+            let full_at = taken(state >> SHIFT, now, self.credit.load(Relaxed), cost, capacity)?;
             match self.state.compare_exchange_weak(state, full_at << SHIFT | generation, Release, Relaxed) {
                 Ok(_) => return Some(full_at),
                 Err(changed) => state = changed,
@@ -95,6 +99,12 @@ impl Word {
     /// `full_at`.
     pub(super) fn full_at(&self) -> u64 {
         self.state.load(Relaxed) >> SHIFT
+    }
+
+    /// Whether a take may still come within the lateness of the last grant, by `latest`.
+    pub(super) fn has_credit(&self, now: u64, latest: u64) -> bool {
+        let (full_at, credit) = (self.full_at(), self.credit.load(Relaxed));
+        credit > 0 && full_at <= latest && full_at + credit >= now
     }
 
     // The rest is for the owner of the line's lock. Between `close` and `open` nobody else changes the word: the fast

@@ -20,7 +20,7 @@ use crate::budget::Account;
 use crate::call::{Call, Part};
 use crate::context::Heard;
 use crate::counters::Counters;
-use crate::keyed::Keyed;
+use crate::keys::{Form, Keys};
 use crate::verdict::{self, Judged};
 use crate::{Error, PolicyName, clock, telemetry};
 
@@ -43,8 +43,8 @@ pub struct Policy {
     name: PolicyName,
     live: Live,
     pub(crate) state: State,
-    /// A state for each key of the calls that have one.
-    pub(crate) keys: Keyed<u64, State>,
+    /// What there is for each key of the calls that have one.
+    pub(crate) keys: Keys,
     pub(crate) counters: Counters,
     pub(crate) budget: Account,
 }
@@ -79,7 +79,7 @@ impl Policy {
             name,
             live: Live::new(settings),
             state: State::unchecked(settings),
-            keys: Keyed::new(),
+            keys: Keys::new(),
             counters: Counters::new(),
             budget: Account::new(),
         }
@@ -139,8 +139,15 @@ impl Policy {
         settings.validate()?;
         let one_at_a_time = self.live.lock();
         let (old, version) = self.live.replace(&settings);
+        let now = clock::now();
+        let form = Form::of(&State::unchecked(&settings), now.saturating_add(1), version);
+        let before = || State { version: AtomicU32::new(version.wrapping_sub(1)), ..State::unchecked(&old) };
+        let restarts = old.circuit_breaker() != settings.circuit_breaker();
+        let states = self.keys.configure(form, restarts, now, &before, &self.state.breaker);
         let mut changes = Vec::new();
-        self.each_state(|state| changes.extend(state.configure(&old, &settings, version)));
+        for state in std::iter::once(&self.state).chain(states.iter().map(|state| &**state)) {
+            changes.extend(state.configure(&old, &settings, version));
+        }
         drop(one_at_a_time);
         // Subscribers are code of the user's.
         for change in changes {
@@ -260,7 +267,10 @@ impl Policy {
     /// Closes the breaker and forgets what it has counted, and ends a pause that a server asked for. Tokens are not given
     /// back: the server has seen those attempts.
     pub fn reset(&self) {
-        self.each_state(|state| state.limiter.resume());
+        self.state.limiter.resume();
+        for state in self.keys.states() {
+            state.limiter.resume();
+        }
         self.force(BreakerState::Closed);
     }
 
@@ -269,7 +279,12 @@ impl Policy {
         let one_at_a_time = self.live.lock();
         let settings = self.settings();
         let mut changes = Vec::new();
-        self.each_state(|each| changes.extend(each.breaker.force(state, settings.circuit_breaker())));
+        let mut force = |each: &State| changes.extend(each.breaker.force(state, settings.circuit_breaker()));
+        // Before the keys: those that come in between look at it.
+        force(&self.state);
+        for key in self.keys.restart() {
+            force(&key);
+        }
         drop(one_at_a_time);
         // Subscribers are code of the user's.
         for change in changes {
@@ -277,33 +292,60 @@ impl Policy {
         }
     }
 
-    fn each_state(&self, mut change: impl FnMut(&State)) {
-        change(&self.state);
-        self.keys.values().iter().for_each(|state| change(state));
+    /// The hash of a key, by which its part of the policy is found.
+    #[inline]
+    pub(crate) fn hash_of<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
+        if !self.keys.is_ready() {
+            self.prepare_keys();
+        }
+        self.keys.hash_of(key)
     }
 
-    /// The state of a key, by its hash.
-    pub(crate) fn state_of<T: Hash + ?Sized>(&self, key: &T) -> Arc<State> {
-        let hash = self.keys.hash_of(key);
-        let state = self.keys.get_or_insert_with(&hash, || {
-            let version = self.live.version();
-            let state = State { version: AtomicU32::new(version), ..State::unchecked(&self.settings()) };
-            // A key that comes while the policy is forced open or closed is, too.
-            let all = self.state.breaker.state();
-            if matches!(all, BreakerState::ForcedOpen | BreakerState::ForcedClosed) {
-                state.breaker.force(all, None);
-            }
-            state
-        });
-        if state.version.load(Relaxed) != self.live.version() {
-            self.bring_up_to_date(&state);
+    #[cold]
+    fn prepare_keys(&self) {
+        let _one_at_a_time = self.live.lock();
+        self.keys.prepare(Form::of(&self.new_state(), 0, self.live.version()));
+    }
+
+    /// The state that a key has, by its hash.
+    pub(crate) fn known_state(&self, hash: u64) -> Option<Arc<State>> {
+        let state = self.keys.state(hash)?;
+        self.bring_up_to_date(&state);
+        Some(state)
+    }
+
+    /// The state of a key, by its hash: it is made if there is none.
+    pub(crate) fn state_of(&self, hash: u64) -> Arc<State> {
+        if let Some(state) = self.known_state(hash) {
+            return state;
         }
+        let (now, all) = (clock::now(), &self.state.breaker);
+        let state = self.keys.state_or(hash, Arc::new(self.new_state()), now, all).or_else(|_| {
+            // Not while the settings change.
+            let _one_at_a_time = self.live.lock();
+            self.keys.state_or(hash, Arc::new(self.new_state()), now, all)
+        });
+        // It is of these settings then; if it were not it would be a state of its own, and right for this call.
+        let state = state.unwrap_or_else(|alone| alone);
+        self.bring_up_to_date(&state);
         state
     }
 
-    /// A key's state that was made while the settings changed has the old ones, perhaps.
+    fn new_state(&self) -> State {
+        let version = self.live.version();
+        State { version: AtomicU32::new(version), ..State::unchecked(&self.settings()) }
+    }
+
+    /// A key's state that is found while the settings change has the old ones, perhaps.
+    #[inline]
+    pub(crate) fn bring_up_to_date(&self, state: &State) {
+        if state.version() != self.live.version() {
+            self.configure_late(state);
+        }
+    }
+
     #[cold]
-    fn bring_up_to_date(&self, state: &State) {
+    fn configure_late(&self, state: &State) {
         let one_at_a_time = self.live.lock();
         let settings = self.settings();
         let change = state.configure(&settings, &settings, self.live.version());
@@ -311,6 +353,12 @@ impl Policy {
         if let Some(change) = change {
             telemetry::changed(&self.name, change);
         }
+    }
+
+    /// Drops all keys that are idle; returns how many. Calls with keys do the same, a few at a time: this is for what a flood of keys
+    /// has left in a policy that is no longer called.
+    pub fn evict_idle(&self) -> usize {
+        self.keys.evict_idle(clock::now())
     }
 
     /// What it has done so far and how it stands.

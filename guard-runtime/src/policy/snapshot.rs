@@ -42,7 +42,7 @@ pub struct Snapshot {
     pub breaker: Option<BreakerState>,
     /// Failures in a row that the closed breaker has counted; 0 for one with a window.
     pub failures_in_a_row: u32,
-    /// Keys that have a state of their own (`key = …`); tokens, breaker and what else stands above are those of the calls that
+    /// Keys that have something of their own (`key = …`), idle ones that have not been dropped yet included; tokens, breaker and what else stands above are those of the calls that
     /// have no key.
     pub keys: usize,
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use guard_spec::Settings;
 
-use crate::breaker::{BreakerState, Change, Core};
+use crate::breaker::{BreakerState, Change, Core, Pass};
 use crate::keyed::Idle;
 use crate::limiter::Limiter;
 
@@ -24,6 +24,18 @@ impl State {
             breaker: Core::new(settings.circuit_breaker()),
             version: AtomicU32::new(0),
         }
+    }
+
+    /// Of the settings that it holds.
+    pub(crate) fn version(&self) -> u32 {
+        self.version.load(Relaxed)
+    }
+
+    /// `full_at` of its bucket, if that says all: the breaker is well and still of this generation, and the limits say no more.
+    pub(crate) fn compact(&self, first: Pass, now: u64) -> Option<u64> {
+        let is_first = self.breaker.pass_if_closed() == Some(first);
+        let is_new = is_first && self.breaker.is_well() && self.breaker.is_idle();
+        if is_new { self.limiter.compact(now) } else { None }
     }
 
     /// Holds other settings, once for each version; under the policy's lock for changes.

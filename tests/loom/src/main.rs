@@ -8,9 +8,12 @@ mod breaker;
 mod clock;
 #[path = "../../../guard-runtime/src/keyed.rs"]
 mod keyed;
+#[path = "../../../guard-runtime/src/keys/mod.rs"]
+mod keys;
 #[path = "../../../guard-runtime/src/limiter/mod.rs"]
 mod limiter;
 mod models;
+mod policy;
 mod random;
 mod sync;
 

@@ -12,7 +12,9 @@ use loom::thread;
 use crate::breaker::{BreakerState, Core, Ended, Sign};
 use crate::clock;
 use crate::keyed::Keyed;
+use crate::keys::{Asked, Form, Keys};
 use crate::limiter::{Entry, Limiter, Taken, TokenBucket, Turn};
+use crate::policy::{self, State};
 use crate::sync::Arc;
 
 const NOW: u64 = 1_000_000_000;
@@ -29,6 +31,8 @@ pub(crate) fn run() {
     model("other settings against a wait: nobody is forgotten", configure_against_wait);
     model("the end of an attempt against one that waits for it: it is woken", release_against_wait);
     model("a key that is dropped against its use: what was taken stays taken", key_drop_against_use);
+    model("a key's number that becomes a state against a take: no token twice", key_grows_against_take);
+    model("a state that becomes a number again against its use: nothing is lost", key_shrinks_against_failure);
     model("a failure against a success: a row is counted or ended", trip_against_success);
     model("probes against each other: one at a time, and its place comes back", probes_against_drop);
     model("a late result against a new generation: it does not count", late_result_against_reset);
@@ -232,6 +236,68 @@ fn key_drop_against_use() {
     // One by one: a map drops them in another order each time, and loom wants the same.
     keyed.remove(&0);
     keyed.remove(&neighbour);
+}
+
+/// The keys of a policy, and one that has taken a token.
+fn keys(settings: &Settings) -> Shared<Keys> {
+    let keys = Keys::new();
+    keys.prepare(Form::of(&policy::state(settings), 0, 0));
+    assert!(matches!(keys.ask(KEY, 1, NOW), Asked::Taken(..)));
+    Shared::new(keys)
+}
+
+const KEY: u64 = 7;
+
+/// The state of the key, as a call gets it.
+fn state(keys: &Keys, settings: &Settings) -> Arc<State> {
+    let all = Core::new(None);
+    keys.state(KEY).unwrap_or_else(|| match keys.state_or(KEY, Arc::new(policy::state(settings)), NOW, &all) {
+        Ok(state) => state,
+        Err(_) => unreachable!("the settings do not change"),
+    })
+}
+
+fn key_grows_against_take() {
+    let settings = rate(3);
+    let keys = keys(&settings);
+    let other = thread::spawn({
+        let keys = Shared::clone(&keys);
+        move || match keys.ask(KEY, 1, NOW) {
+            Asked::Taken(..) => true,
+            Asked::State(state) => {
+                let taken = state.limiter.take_now(1, NOW).is_some();
+                keys.leave(KEY, state, NOW);
+                taken
+            }
+            _ => false,
+        }
+    });
+    let state = state(&keys, &settings);
+    let mine = state.limiter.take_now(1, NOW).is_some();
+    keys.leave(KEY, state, NOW);
+    let taken = 1 + u32::from(mine) + u32::from(other.join().unwrap());
+    // Each has done with the state: it is a number again.
+    assert!(keys.states().is_empty());
+    let left = (0..3).filter(|_| matches!(keys.ask(KEY, 1, NOW), Asked::Taken(..))).count();
+    assert_eq!(taken as usize + left, 3);
+}
+
+fn key_shrinks_against_failure() {
+    let settings = rate(3);
+    let keys = keys(&settings);
+    let mine = state(&keys, &settings);
+    let other = thread::spawn({
+        let keys = Shared::clone(&keys);
+        move || {
+            let state = state(&keys, &settings);
+            state.breaker.settle(keys.first(KEY), ended(Sign::Bad), NOW, &SETTINGS);
+            keys.leave(KEY, state, NOW);
+        }
+    });
+    keys.leave(KEY, mine, NOW);
+    other.join().unwrap();
+    let state = keys.state(KEY).expect("it has failed");
+    assert_eq!((state.breaker.failures_in_a_row(), state.limiter.available()), (1, Some(2)));
 }
 
 // ---- breaker
