@@ -57,6 +57,11 @@ async fn shared(order: &str) -> Outcome {
     Ok(black_box(order.len()))
 }
 
+#[guarded(rate("1/h", burst = 1000), breaker = 5, retries = 3, key = order)]
+async fn keyed(order: &str) -> Outcome {
+    Ok(black_box(order.len()))
+}
+
 /// Allocations of the second hundred calls: the first ones may set up what lives as long as the thread.
 async fn allocations(mut call: impl AsyncFnMut()) -> usize {
     for _ in 0..100 {
@@ -74,5 +79,6 @@ async fn an_admitted_succeeding_call_allocates_nothing() {
     assert_eq!(allocations(async || drop(black_box(ready("tea").await))).await, 0);
     assert_eq!(allocations(async || drop(black_box(waits_for_its_answer("tea").await))).await, 0);
     assert_eq!(allocations(async || drop(black_box(shared("tea").await))).await, 0);
+    assert_eq!(allocations(async || drop(black_box(keyed("tea").await))).await, 0);
     assert_eq!(allocations(async || drop(black_box(Box::new(1)))).await, 100, "the counter counts");
 }

@@ -264,7 +264,7 @@ impl Keys {
             Found::FullAt(_, full_at) => Some(full_at),
             Found::Nothing => None,
         };
-        let let_go = if full_at.is_none() { self.make_room(place, &mut shard, now) } else { None };
+        let let_go = if full_at.is_none() { self.make_room(place, &mut shard, now) } else { [None, None] };
         if full_at.is_none() && self.len() >= self.most {
             let form = shard.form;
             drop(shard);
@@ -306,10 +306,19 @@ impl Keys {
 
     // ---- idle ones
 
-    fn make_room(&self, place: &Place, shard: &mut Shard, now: u64) -> Option<Arc<State>> {
+    /// Lets go of more than the one that comes, so that what a flood has left gets fewer.
+    fn make_room(&self, place: &Place, shard: &mut Shard, now: u64) -> [Option<Arc<State>>; 2] {
         let looks = if self.len() >= self.most { LOOKED_AT_WHEN_FULL } else { LOOKED_AT };
-        let swept = shard.sweep(looks, now);
-        self.record(place, swept, shard)
+        let mut let_go = [None, None];
+        for state in &mut let_go {
+            let swept = shard.sweep(looks, now);
+            *state = self.record(place, swept, shard);
+            // A sweep ends at the first state that it lets go of.
+            if state.is_none() {
+                break;
+            }
+        }
+        let_go
     }
 
     /// Of a shard that calls of other keys have led to.

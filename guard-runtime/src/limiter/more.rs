@@ -63,7 +63,7 @@ impl More {
         });
         self.rates = renewed.collect();
         let quotas = settings.quotas().map(|quota| {
-            let window = clock::nanos(quota.window());
+            let window = clock::at_least(clock::nanos(quota.window()));
             // What reaches back for a whole window and not much longer, or else what reaches furthest.
             let whole = self.quotas.iter().filter(|log| log.window() >= window).min_by_key(|log| log.window());
             let known = whole.or(self.quotas.iter().max_by_key(|log| log.window()));

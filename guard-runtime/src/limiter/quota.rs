@@ -11,6 +11,9 @@
 //! so at most 0.4 % of N wait longer than they have to, and none do up to N = 250. Two neighbours hold more than one
 //! group may, so there are at most 502 groups of 16 bytes, whatever N is. (Source: the sliding-window log, with its entries
 //! in groups.)
+//!
+//! The window is a ten-thousandth longer than declared, so that it is no shorter by the server's clock than by one here that is some
+//! ppm fast.
 
 use std::collections::VecDeque;
 
