@@ -29,6 +29,9 @@ pub(super) struct Line {
     promised: u64,
     /// The cost of all who ever joined, wrapping.
     joined: u64,
+    /// How many were ever granted, and how many of them have ended since.
+    granted: u64,
+    ended: u64,
 }
 
 struct Node {
@@ -37,7 +40,7 @@ struct Node {
     cost: u32,
     /// `joined` after this one: its difference to the first one's says what lies between, if nobody there has left.
     mark: u64,
-    /// When the owner's timer fires.
+    /// When the owner's timer fires; of one that is granted, which grant of all it is, from 1.
     timer: u64,
     waker: Option<Waker>,
     state: State,
@@ -62,7 +65,18 @@ pub(super) enum End {
 
 impl Line {
     pub(super) const fn new() -> Line {
-        Line { nodes: Vec::new(), free: NONE, first: NONE, last: NONE, len: 0, used: 0, promised: 0, joined: 0 }
+        Line {
+            nodes: Vec::new(),
+            free: NONE,
+            first: NONE,
+            last: NONE,
+            len: 0,
+            used: 0,
+            promised: 0,
+            joined: 0,
+            granted: 0,
+            ended: 0,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -162,8 +176,10 @@ impl Line {
             return None;
         }
         self.unlink(first);
+        self.granted += 1;
         let node = &mut self.nodes[first as usize];
         node.state = State::Granted(grant);
+        node.timer = self.granted;
         node.waker.take()
     }
 
@@ -184,11 +200,20 @@ impl Line {
         self.nodes[place.0 as usize].waker.take()
     }
 
+    /// Whether a place was granted after others that have not ended yet: they were woken, and run as soon as this one lets them.
+    pub(super) fn is_behind(&self, place: Place) -> bool {
+        let node = self.node(place);
+        matches!(node.state, State::Granted(_)) && node.timer > self.ended + 1
+    }
+
     /// Ends a place that was granted or refused; `None` for one that waits.
     pub(super) fn take_end(&mut self, place: Place) -> Option<End> {
         let &Node { cost, mark, state, .. } = self.node(place);
         let end = match state {
-            State::Granted(grant) => End::Granted(Taken { cost, grant }, mark),
+            State::Granted(grant) => {
+                self.ended += 1;
+                End::Granted(Taken { cost, grant }, mark)
+            }
             State::Refused(most) => End::Refused { cost, most },
             State::Waiting | State::Free => return None,
         };

@@ -41,6 +41,9 @@ struct Spot {
     /// When to look again.
     look_at: u64,
     drives: bool,
+    /// Whether it lets others run that were granted before it, which it does once.
+    yields: bool,
+    has_yielded: bool,
 }
 
 // Nothing in it is pinned in place.
@@ -49,7 +52,19 @@ impl<L: Deref<Target = Limiter>> Unpin for Turn<L> {}
 impl<L: Deref<Target = Limiter>> Turn<L> {
     /// Takes over a place in the limiter's line.
     pub(crate) fn new(limiter: L, Ticket { place, due, latest }: Ticket) -> Turn<L> {
-        Turn { limiter, spot: Spot { place: Some(place), due, latest, look_at: due, drives: false }, timer: None }
+        Turn {
+            limiter,
+            spot: Spot {
+                place: Some(place),
+                due,
+                latest,
+                look_at: due,
+                drives: false,
+                yields: false,
+                has_yielded: false,
+            },
+            timer: None,
+        }
     }
 
     /// How long until the turn, as things stand.
@@ -75,6 +90,16 @@ impl<L: Deref<Target = Limiter>> Turn<L> {
         // Taken out, so that a grant to itself does not wake it.
         let old = inner.line.take_waker(place);
         let mut woken = limiter.grant(&mut inner, now);
+        // Whoever is granted by its own look runs at once; those before it were woken only now, and are to run before it.
+        self.spot.yields = !self.spot.has_yielded && inner.line.is_behind(place);
+        if self.spot.yields {
+            self.spot.has_yielded = true;
+            limiter.unlock(inner, now);
+            drop(old);
+            woken.push(waker);
+            wake(woken);
+            return Poll::Pending;
+        }
         let end = inner.line.take_end(place);
         self.spot.place = end.is_none().then_some(place);
         let most = inner.limits.most;
@@ -153,6 +178,9 @@ impl<L: Deref<Target = Limiter>> Future for Turn<L> {
         loop {
             if let Poll::Ready(result) = self.look(cx.waker()) {
                 return Poll::Ready(result);
+            }
+            if self.spot.yields {
+                return Poll::Pending;
             }
             let look_at = self.spot.look_at;
             let timer = match &mut self.timer {
