@@ -239,3 +239,49 @@ async fn keys_follow_those_that_are_there_and_those_that_come() {
     tokio::time::advance(Duration::from_secs(3)).await;
     keyed(1).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn limits_that_stay_lose_nothing_by_other_changes() {
+    let settings = Settings::new().rate(Rate::per_second(1_000));
+    let policy = policy(&settings);
+    let start = Instant::now();
+    let waiter = tokio::spawn({
+        let policy = policy.clone();
+        async move {
+            for _ in 0..2_000 {
+                call(&policy).await.unwrap();
+            }
+            start.elapsed()
+        }
+    });
+    for change in 0..2_000 {
+        policy.configure(settings.timeout(Duration::from_secs(60 + change % 2))).unwrap();
+        tokio::time::sleep(ms(1)).await;
+    }
+    let took = waiter.await.unwrap();
+    assert!(took <= ms(2_005), "{took:?} for 2000 calls at 1000/s");
+}
+
+/// A waker that changes the policy itself, as the code of an executor that runs woken tasks at once would.
+struct Meddler(Arc<Policy>);
+
+impl std::task::Wake for Meddler {
+    fn wake(self: Arc<Self>) {
+        self.0.reset();
+        self.0.force_closed();
+        self.0.configure(Settings::new()).unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_woken_by_a_change_may_change_the_policy() {
+    let policy = policy(&Settings::new().rate(Rate::per_hour(1).max_wait(Duration::from_secs(9_000))));
+    call(&policy).await.unwrap();
+    let mut waiting = Box::pin(call(&policy));
+    let waker = std::task::Waker::from(Arc::new(Meddler(policy.clone())));
+    let mut cx = std::task::Context::from_waker(&waker);
+    assert!(waiting.as_mut().poll(&mut cx).is_pending());
+    policy.configure(Settings::new().rate(Rate::per_second(1_000_000).burst(5))).unwrap();
+    assert!(waiting.as_mut().poll(&mut cx).is_ready());
+    assert_eq!(policy.settings(), Settings::new());
+}

@@ -97,6 +97,11 @@ impl Core {
             })
     }
 
+    /// Whether it refuses attempts until a later instant.
+    pub(crate) fn is_open(&self, now: u64) -> bool {
+        matches!(self.load().phase, Phase::Open { until } if now / NANOS_PER_MS < until)
+    }
+
     /// Whether it stands as a breaker with these settings does.
     pub(crate) fn fits(&self, settings: Option<&Breaker>) -> bool {
         fits(self.load(), settings)

@@ -55,10 +55,13 @@ impl Alarm {
             let needs_thread = !std::mem::replace(&mut timers.has_thread, true);
             drop(timers);
             if needs_thread && !start() {
-                // None is to be had now: the task is asked to try again.
-                lock().has_thread = false;
-                self.give_up();
-                cx.waker().wake_by_ref();
+                // None is to be had now: the task is asked to try again, and so are those who relied on it meanwhile.
+                let mut timers = lock();
+                timers.has_thread = false;
+                let all = std::mem::take(&mut timers.wakers);
+                drop(timers);
+                self.set = None;
+                all.into_values().for_each(Waker::wake);
             } else if is_first {
                 EARLIER.notify_one();
             }
@@ -99,7 +102,9 @@ fn run() {
             drop(timers);
             for waker in due.into_values() {
                 // A waker that panics ends itself and not the timers of others.
-                let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
+                let woken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
+                // What it panicked with may panic itself when it is dropped.
+                woken.unwrap_or_else(std::mem::forget);
             }
             timers = lock();
             continue;

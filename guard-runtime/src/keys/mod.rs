@@ -15,7 +15,8 @@
 //! What has come back to where it began is dropped, and nothing is lost by it. No sweep stalls anybody: whoever brings a new key
 //! looks at some slots, by a hand that goes round as in the clock algorithm for pages (Corbató, 1968), and calls of known keys do
 //! so now and then, in all shards in turn. So there are about as many keys as are active, whatever has come before. At most a million
-//! are; those that come beyond share one state among them, so that a flood of made-up keys takes no more memory and nothing from
+//! are; then a key is dropped, too, of which
+//! no more is known than that some of its calls have failed; those that still come beyond share one state among them, so that a flood of made-up keys takes no more memory and nothing from
 //! those that were there before.
 //!
 //! An attempt that was let through by a number alone is of the first generation of its key's breaker, which is another one each time
@@ -308,10 +309,11 @@ impl Keys {
 
     /// Lets go of more than the one that comes, so that what a flood has left gets fewer.
     fn make_room(&self, place: &Place, shard: &mut Shard, now: u64) -> [Option<Arc<State>>; 2] {
-        let looks = if self.len() >= self.most { LOOKED_AT_WHEN_FULL } else { LOOKED_AT };
+        let is_full = self.len() >= self.most;
+        let looks = if is_full { LOOKED_AT_WHEN_FULL } else { LOOKED_AT };
         let mut let_go = [None, None];
         for state in &mut let_go {
-            let swept = shard.sweep(looks, now);
+            let swept = shard.sweep(looks, is_full, now);
             *state = self.record(place, swept, shard);
             // A sweep ends at the first state that it lets go of.
             if state.is_none() {
@@ -328,7 +330,7 @@ impl Keys {
         let Some(store) = self.store.get() else { return };
         let place = &store.shards[store.hand.fetch_add(1, Relaxed) % SHARDS];
         let mut shard = place.lock();
-        let swept = shard.sweep(LOOKS_EVERY as usize, now);
+        let swept = shard.sweep(LOOKS_EVERY as usize, self.len() >= self.most, now);
         let let_go = self.record(place, swept, &shard);
         drop(shard);
         drop(let_go);

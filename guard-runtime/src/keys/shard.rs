@@ -93,7 +93,7 @@ impl Shard {
     }
 
     /// Looks at some slots from the hand on, and lets go of what says nothing; no further than the first state that it lets go of.
-    pub(super) fn sweep(&mut self, looks: usize, now: u64) -> Swept {
+    pub(super) fn sweep(&mut self, looks: usize, is_pressed: bool, now: u64) -> Swept {
         let full = self.full(now);
         let mut swept = Swept::default();
         for _ in 0..looks.min(self.table.slots()) {
@@ -101,7 +101,7 @@ impl Shard {
                 self.hand = 0;
             }
             let before = swept.keys;
-            self.look(self.hand, full, now, &mut swept);
+            self.look(self.hand, full, is_pressed, now, &mut swept);
             // What was behind it may have moved up.
             self.hand += usize::from(swept.keys == before);
             if swept.state.is_some() {
@@ -120,7 +120,7 @@ impl Shard {
         let (mut slot, mut keys, mut states) = (0, 0, Vec::new());
         while slot < self.table.slots() {
             let mut swept = Swept::default();
-            self.look(slot, full, now, &mut swept);
+            self.look(slot, full, false, now, &mut swept);
             slot += 1 - swept.keys;
             keys += swept.keys;
             states.extend(swept.state);
@@ -134,11 +134,11 @@ impl Shard {
         self.form.rate.map_or(0, |rate| rate.units(now))
     }
 
-    fn look(&mut self, slot: usize, full: u64, now: u64, swept: &mut Swept) {
+    fn look(&mut self, slot: usize, full: u64, is_pressed: bool, now: u64, swept: &mut Swept) {
         match self.table.word(slot) {
             Some(word) if word & STATE != 0 => {
                 let before = self.table.len();
-                swept.state = self.simplify(slot, now);
+                swept.state = self.simplify(slot, is_pressed, now);
                 swept.keys += before - self.table.len();
             }
             Some(full_at) if full_at <= full => {
@@ -154,7 +154,7 @@ impl Shard {
         let mut swept = Swept::default();
         if let Some(slot) = self.table.find(hash) {
             // Nothing but a state is looked at: what is full by its number is seen by the hand.
-            self.look(slot, 0, now, &mut swept);
+            self.look(slot, 0, false, now, &mut swept);
         }
         if swept.keys > 0 {
             self.table.shrink();
@@ -162,13 +162,14 @@ impl Shard {
         swept
     }
 
-    /// Lets go of a state that nobody holds, if it is idle or no more than its `full_at` says.
-    fn simplify(&mut self, slot: usize, now: u64) -> Option<Arc<State>> {
+    /// Lets go of a state that nobody holds, if it is idle or no more than its `full_at` says; when there is no room for other keys,
+    /// also if all that it says is that some calls have failed.
+    fn simplify(&mut self, slot: usize, is_pressed: bool, now: u64) -> Option<Arc<State>> {
         let index = (self.table.word(slot)? & !STATE) as usize;
         // Clones are made under the lock, so one that nobody holds stays so; and whoever held it last has left it as it is seen here
         // (`get_mut` acquires what a drop releases).
         let state = Arc::get_mut(&mut self.states[index].1)?;
-        if state.is_idle() {
+        if state.is_idle() || is_pressed && state.is_dispensable(now) {
             self.table.remove(slot);
         } else {
             let full_at = self.form.is_compact.then(|| state.compact(self.form.first, now)).flatten()?;

@@ -13,26 +13,56 @@
 //! it took of them.
 
 use std::sync::atomic::Ordering::Relaxed;
+use std::task::Waker;
 
 use guard_spec::{Rate, Settings};
 
-use super::{Inner, LONGEST_DEBT, Limiter, Limits, RATES};
+use super::{Inner, LONGEST_DEBT, Limiter, Limits, RATES, wake};
 use crate::clock;
 
 impl Limiter {
     /// Holds other settings, which have been checked, instead of `old` ones.
     pub(crate) fn configure(&self, old: &Settings, settings: &Settings) {
+        wake(self.reconfigure(old, settings));
+    }
+
+    /// As [`configure`](Limiter::configure); those who are to be woken then are woken by the caller, who holds a lock.
+    #[must_use = "who is not woken may wait for ever"]
+    pub(crate) fn reconfigure(&self, old: &Settings, settings: &Settings) -> Vec<Waker> {
+        let mut inner = self.lock();
+        // Not before: what was let through until then was let through under the old limits.
         let now = clock::now();
-        self.change(now, |limiter, inner| {
-            limiter.renew(inner, old, settings, now);
-            // What is granted now has its turn anew; the first of the others sets its timer by it.
-            let mut woken = inner.line.refuse_above(inner.limits.most);
-            woken.extend(limiter.grant(inner, now));
-            woken
-        });
+        self.renew(&mut inner, old, settings, now);
+        // What is granted now has its turn anew; the first of the others sets its timer by it.
+        let most = inner.limits.most;
+        let mut woken = inner.line.refuse_above(most);
+        woken.extend(self.grant(&mut inner, now));
+        self.unlock(inner, now);
+        woken
     }
 
     fn renew(&self, inner: &mut Inner, old: &Settings, settings: &Settings, now: u64) {
+        let since = now.saturating_add(1);
+        // Rates that stay are left alone, with the lateness of a turn that has come and what running attempts may give back.
+        if !self.has_rates_of(inner, settings) {
+            self.renew_rates(inner, old, settings, now);
+            inner.since = since;
+        }
+        if inner.more.is_some() || settings.has_more_limits() {
+            inner.more.get_or_insert_default().renew(settings, since);
+        }
+        inner.limits = Limits::of(settings);
+        self.patience.store(settings.patience(), Relaxed);
+        self.keep_pause(inner, now);
+    }
+
+    fn has_rates_of(&self, inner: &Inner, settings: &Settings) -> bool {
+        let mut rates = settings.rates();
+        self.first.holds(rates.next())
+            && inner.more.as_deref().map_or(rates.next().is_none(), |more| more.holds(settings))
+    }
+
+    fn renew_rates(&self, inner: &mut Inner, old: &Settings, settings: &Settings, now: u64) {
         // A pause has moved the rates to its end: by how much more is seen there.
         let at = now.max(inner.paused_until);
         let origins = origins(old, settings);
@@ -42,13 +72,9 @@ impl Limiter {
         });
         let [first, rest @ ..] = stands;
         self.first.renew(settings.rate_limit(), first, at, LONGEST_DEBT);
-        inner.since = now.saturating_add(1);
         if inner.more.is_some() || settings.has_more_limits() {
-            inner.more.get_or_insert_default().renew(settings, &rest, at, inner.since);
+            inner.more.get_or_insert_default().renew_rates(settings, &rest, at);
         }
-        inner.limits = Limits::of(settings);
-        self.patience.store(settings.patience(), Relaxed);
-        self.keep_pause(inner, now);
     }
 }
 

@@ -64,6 +64,11 @@ impl Meter {
 
     // ---- under the lock
 
+    /// Whether it is of this rate, or of none.
+    pub(super) fn holds(&self, rate: Option<&Rate>) -> bool {
+        self.shape() == rate.map(Shape::of)
+    }
+
     /// The turn of somebody behind `promised` tokens, its own included, in nanoseconds.
     pub(super) fn turn(&self, now: u64, promised: u64) -> u64 {
         let Some(Shape { scale, burst }) = self.shape() else { return 0 };

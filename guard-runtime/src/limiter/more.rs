@@ -47,13 +47,20 @@ pub(super) enum Blocked {
 impl More {
     pub(super) fn of(settings: &Settings) -> More {
         let mut more = More::default();
-        more.renew(settings, &[None; RATES], 0, 0);
+        more.renew_rates(settings, &[None; RATES], 0);
+        more.renew(settings, 0);
         more
     }
 
-    /// Holds other settings since an instant: what was taken still counts. The rates will stand as those that they come from, `at`
-    /// another one.
-    pub(super) fn renew(&mut self, settings: &Settings, stands: &[Option<Stand>; RATES], at: u64, since: u64) {
+    /// Whether the rates are those of the settings, all but the first.
+    pub(super) fn holds(&self, settings: &Settings) -> bool {
+        let mut rates = self.rates.iter();
+        settings.rates().skip(1).all(|rate| rates.next().is_some_and(|meter| meter.holds(Some(rate))))
+            && rates.next().is_none()
+    }
+
+    /// Holds other rates, which will stand at an instant as those that they come from.
+    pub(super) fn renew_rates(&mut self, settings: &Settings, stands: &[Option<Stand>; RATES], at: u64) {
         let renewed = settings.rates().skip(1).zip(stands).map(|(rate, stand)| {
             let meter = Meter::new(Some(rate), Word::closed());
             if stand.is_some() {
@@ -62,6 +69,10 @@ impl More {
             meter
         });
         self.rates = renewed.collect();
+    }
+
+    /// Holds other quotas and another limit of what is in flight since an instant: what was taken still counts.
+    pub(super) fn renew(&mut self, settings: &Settings, since: u64) {
         let quotas = settings.quotas().map(|quota| {
             let window = clock::at_least(clock::nanos(quota.window()));
             // What reaches back for a whole window and not much longer, or else what reaches furthest.
@@ -71,8 +82,10 @@ impl More {
         });
         self.quotas = quotas.collect();
         let limit = settings.concurrency_limit().map(Concurrency::limit);
-        if self.limit.is_none() || limit.is_none() {
+        if self.limit.is_none() && limit.is_some() {
             self.flight = self.flight.next();
+        }
+        if self.limit.is_none() || limit.is_none() {
             self.in_flight = 0;
         }
         self.limit = limit;

@@ -8,6 +8,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::Waker;
 use std::time::Duration;
 
 use guard_spec::{Breaker, Budget, Concurrency, InvalidSettings, Quota, Rate, Retry, Settings};
@@ -15,6 +16,7 @@ use guard_spec::{Breaker, Budget, Concurrency, InvalidSettings, Quota, Rate, Ret
 use self::live::{Live, Timeouts};
 pub use self::snapshot::{Outcomes, Rejections, Snapshot};
 pub(crate) use self::state::State;
+use self::state::ToTell;
 use crate::breaker::BreakerState;
 use crate::budget::Account;
 use crate::call::{Call, Part};
@@ -144,15 +146,12 @@ impl Policy {
         let before = || State { version: AtomicU32::new(version.wrapping_sub(1)), ..State::unchecked(&old) };
         let restarts = old.circuit_breaker() != settings.circuit_breaker();
         let states = self.keys.configure(form, restarts, now, &before, &self.state.breaker);
-        let mut changes = Vec::new();
+        let mut to_tell = ToTell::default();
         for state in std::iter::once(&self.state).chain(states.iter().map(|state| &**state)) {
-            changes.extend(state.configure(&old, &settings, version));
+            state.configure(&old, &settings, version, &mut to_tell);
         }
         drop(one_at_a_time);
-        // Subscribers are code of the user's.
-        for change in changes {
-            telemetry::changed(&self.name, change);
-        }
+        self.tell(to_tell);
         Ok(())
     }
 
@@ -237,9 +236,10 @@ impl Policy {
         loop {
             call.admitted().await.map_err(Error::Rejected)?;
             let heard = Heard::default();
-            let pause = match call.maybe_timed(call.watched(&heard, attempt())).await {
+            let ended = call.maybe_timed(call.watched(&heard, attempt())).await;
+            call.heard(&heard);
+            let pause = match ended {
                 Ok(outcome) => {
-                    call.heard(&heard);
                     let judged = judge(&outcome);
                     let pause = if call.succeeded(&judged) { None } else { call.settle(&judged) };
                     match pause {
@@ -348,9 +348,16 @@ impl Policy {
     fn configure_late(&self, state: &State) {
         let one_at_a_time = self.live.lock();
         let settings = self.settings();
-        let change = state.configure(&settings, &settings, self.live.version());
+        let mut to_tell = ToTell::default();
+        state.configure(&settings, &settings, self.live.version(), &mut to_tell);
         drop(one_at_a_time);
-        if let Some(change) = change {
+        self.tell(to_tell);
+    }
+
+    /// Without a lock.
+    fn tell(&self, ToTell { wakers, changes }: ToTell) {
+        wakers.into_iter().for_each(Waker::wake);
+        for change in changes {
             telemetry::changed(&self.name, change);
         }
     }

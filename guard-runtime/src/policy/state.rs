@@ -1,6 +1,7 @@
 //! What the calls of a policy share, or those of one of its keys: limits and breaker.
 
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::Waker;
 
 use guard_spec::Settings;
 
@@ -14,6 +15,13 @@ pub struct State {
     pub(crate) breaker: Core,
     /// Of the settings that it holds.
     pub(super) version: AtomicU32,
+}
+
+/// Who is to be told of changes when no lock is held any more: wakers and subscribers are code of the user's.
+#[derive(Default)]
+pub(crate) struct ToTell {
+    pub(super) wakers: Vec<Waker>,
+    pub(super) changes: Vec<Change>,
 }
 
 impl State {
@@ -38,18 +46,23 @@ impl State {
         if is_new { self.limiter.compact(now) } else { None }
     }
 
+    /// Whether it can be done without where room is short: nothing is owed, nobody waits, and its breaker is not open.
+    pub(crate) fn is_dispensable(&self, now: u64) -> bool {
+        self.limiter.is_full() && !self.breaker.is_open(now)
+    }
+
     /// Holds other settings, once for each version; under the policy's lock for changes.
-    pub(super) fn configure(&self, old: &Settings, new: &Settings, version: u32) -> Option<Change> {
+    pub(super) fn configure(&self, old: &Settings, new: &Settings, version: u32, to_tell: &mut ToTell) {
         if self.version.swap(version, Relaxed) == version {
-            return None;
+            return;
         }
-        self.limiter.configure(old, new);
+        to_tell.wakers.extend(self.limiter.reconfigure(old, new));
         let is_forced = matches!(self.breaker.state(), BreakerState::ForcedOpen | BreakerState::ForcedClosed);
         let breaker = new.circuit_breaker();
         if is_forced || old.circuit_breaker() == breaker && self.breaker.fits(breaker) {
-            return None;
+            return;
         }
-        self.breaker.force(BreakerState::Closed, breaker)
+        to_tell.changes.extend(self.breaker.force(BreakerState::Closed, breaker));
     }
 }
 

@@ -58,9 +58,17 @@ fn limiter(settings: &Settings) -> Shared<Limiter> {
     let limiter = Limiter::unchecked(settings);
     // Makes all of loom's objects, before anything is taken.
     clock::set(NOW / 2);
-    limiter.configure(settings, settings);
+    touch(&limiter, settings);
     clock::set(NOW);
     Shared::new(limiter)
+}
+
+/// Takes something and gives it back, half of `NOW` ago.
+pub(crate) fn touch(limiter: &Limiter, settings: &Settings) {
+    if let Ok(Entry::Taken(taken)) = limiter.enter(|| *settings, 1, NOW / 2, NOW / 2) {
+        limiter.give_back(taken, NOW / 2);
+    }
+    limiter.patience();
 }
 
 fn rate(burst: u32) -> Settings {
@@ -217,6 +225,7 @@ fn key_drop_against_use() {
     let keyed: Shared<Keyed<u64, TokenBucket>> = Shared::new(Keyed::new());
     let bucket = || {
         let bucket = TokenBucket::new(1, 1).expect("a rate");
+        bucket.configure(Rate::per_second(2)).expect("a rate");
         bucket.configure(Rate::per_second(1)).expect("a rate");
         bucket
     };

@@ -10,7 +10,7 @@ pub(crate) use self::state::State;
 pub(crate) fn state(settings: &Settings) -> State {
     let state = State::unchecked(settings);
     // Makes all of loom's objects, before another thread has it.
-    state.limiter.configure(settings, settings);
+    crate::models::touch(&state.limiter, settings);
     state.breaker.check(0, &Breaker::consecutive(1)).expect("closed");
     state
 }
