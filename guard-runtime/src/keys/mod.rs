@@ -15,9 +15,9 @@
 //! What has come back to where it began is dropped, and nothing is lost by it. No sweep stalls anybody: whoever brings a new key
 //! looks at some slots, by a hand that goes round as in the clock algorithm for pages (Corbató, 1968), and calls of known keys do
 //! so now and then, in all shards in turn. So there are about as many keys as are active, whatever has come before. At most a million
-//! are; then a key is dropped, too, of which
-//! no more is known than that some of its calls have failed; those that still come beyond share one state among them, so that a flood of made-up keys takes no more memory and nothing from
-//! those that were there before.
+//! are. When there are as many, a key is dropped, too, of which no more is known than that some of its calls have failed; those that
+//! still come beyond share one state among them, so that a flood of made-up keys takes no more memory and nothing from those that were
+//! there before.
 //!
 //! An attempt that was let through by a number alone is of the first generation of its key's breaker, which is another one each time
 //! that all breakers are told to begin anew. So it does not count when the breaker has tripped or was reset since. When the key

@@ -11,8 +11,8 @@ use super::{Limiter, Refused};
 ///
 /// A window is half-open: what was taken comes back one window later, at the instant. It is counted exactly up to 250 tokens;
 /// above, tokens that were taken shortly after one another come back together, up to 0.4 % of the quota later than they
-/// might. On the clock that ships a window is
-/// 0.01 % longer than declared, for servers whose clock is slower. It takes 8 KiB at most, whatever the quota. Those who wait are served in the order in which they came.
+/// might. On the clock that ships a window is 0.01 % longer than declared, for servers whose clock is slower. It takes 8 KiB
+/// at most, whatever the quota. Those who wait are served in the order in which they came.
 ///
 /// ```
 /// use apiguard::Window;

@@ -119,7 +119,8 @@ impl Policy {
     /// settings stay keeps its state. Retries and timeouts hold from the next attempt on; a running attempt keeps its end.
     ///
     /// Two things are not known and count from now on: what was taken under no quota, and attempts in flight that nobody
-    /// counted. What was taken before is not given back to rates any more when it turns out to be unused (`settle`).
+    /// counted. When the rates change, what was taken of them before is not given back any more when it turns out to be unused
+    /// (`settle`).
     ///
     /// A guarded function that was compiled without retries, or without a timeout, has no code for them: its settings say
     /// otherwise then.
