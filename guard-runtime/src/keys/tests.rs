@@ -472,6 +472,26 @@ fn beyond_the_bound_keys_share_a_state_and_those_before_keep_theirs() {
 }
 
 #[test]
+fn keys_that_have_failed_once_and_do_not_come_again_make_room() {
+    manual::set(Some(3_600_000 * MS));
+    let settings = Settings::new().rate(Rate::per_second(1).max_wait(Duration::ZERO)).breaker(Breaker::consecutive(5));
+    let mut policy = Policy::unchecked(PolicyName::new("keys"), &settings);
+    policy.keys.most = 1_000;
+    let policy: &Policy = Box::leak(Box::new(policy));
+    for key in 0..1_000_u64 {
+        let mut call = Call::keyed(policy, None, &key);
+        assert!(call.admit());
+        assert!(call.settle(&Judged::by(Verdict::Failure)).is_none());
+    }
+    manual::set(Some(3_603_000 * MS));
+    assert_eq!((policy.evict_idle(), policy.keys.len()), (0, 1_000), "there is no need yet");
+    // Each has a bucket of its own: one that all shared would hold one token.
+    let found = (0..1_000).filter(|key| admit(policy, 1_000 + key)).count();
+    assert!(found > 950, "{found}");
+    manual::set(None);
+}
+
+#[test]
 fn threads_that_use_the_same_keys_get_no_token_twice() {
     let settings = Settings::new().rate(Rate::per_day(1).burst(50).max_wait(Duration::ZERO));
     let settings = settings.breaker(Breaker::consecutive(1_000_000));
