@@ -27,10 +27,10 @@
 
 pub use guard_macros::{guarded, policy};
 pub use guard_runtime::{
-    Backoff, Breaker, BreakerState, Budget, CircuitBreaker, CircuitOpen, Classify, Concurrency, Error, Guarded, Idle,
-    InvalidSettings, Jitter, Keyed, Outcomes, Permit, Policy, PolicyBuilder, PolicyName, Problem, Problems, Quota,
-    Rate, Ratio, Refused, Registry, Rejected, Rejections, Retry, RetryBudget, Settings, Snapshot, Statuses,
-    TokenBucket, Verdict, Window, attempt, registry,
+    Backoff, Breaker, BreakerState, Budget, CircuitBreaker, CircuitOpen, Classify, Concurrency, Error, Event,
+    EventKind, Events, Guarded, Idle, InWindow, InvalidSettings, Jitter, Keyed, Outcomes, Permit, Policy,
+    PolicyBuilder, PolicyName, Problem, Problems, Quota, Rate, Ratio, Refused, Registry, Rejected, Rejections, Retry,
+    RetryBudget, Settings, Snapshot, Statuses, TokenBucket, Transition, Unenforced, Verdict, Window, attempt, registry,
 };
 
 #[cfg(feature = "reqwest")]

@@ -321,6 +321,9 @@ pub(crate) fn known_settings(draft: &Draft) -> Settings {
     if let Some(pause) = draft.max_pause.as_ref().and_then(Value::known) {
         settings = settings.max_pause(pause);
     }
+    if let Some(after) = draft.abandoned.as_ref().and_then(Value::known) {
+        settings = settings.abandoned(after);
+    }
     settings
 }
 
@@ -385,6 +388,7 @@ pub(crate) fn place(draft: &Draft, field: Field, index: usize) -> Option<Setter<
         Field::Timeout => inner(draft.timeout.as_ref()),
         Field::AttemptTimeout => inner(draft.attempt_timeout.as_ref()),
         Field::MaxPause => inner(draft.max_pause.as_ref()),
+        Field::Abandoned => inner(draft.abandoned.as_ref()),
         _ => None,
     }
 }
@@ -404,7 +408,7 @@ impl Setter<'_> {
     }
 }
 
-const FIELDS: [Field; 28] = [
+const FIELDS: [Field; 29] = [
     Field::Rate,
     Field::RateBurst,
     Field::RateMaxWait,
@@ -433,6 +437,7 @@ const FIELDS: [Field; 28] = [
     Field::Timeout,
     Field::AttemptTimeout,
     Field::MaxPause,
+    Field::Abandoned,
 ];
 
 /// Each field, with the number that it has among the limits of its kind.

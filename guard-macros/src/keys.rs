@@ -58,7 +58,7 @@ impl Key {
     }
 }
 
-pub(crate) const KEYS: [Key; 19] = [
+pub(crate) const KEYS: [Key; 21] = [
     key("name", "name = \"stripe\"", Scope::Policy, &[]),
     key("policy", "policy = STRIPE", Scope::Choice, &[]),
     key("rate", "rate = \"100/s\"", Scope::Policy, &["rate_limit", "ratelimit", "limit", "limiter", "throttle", "rps"])
@@ -114,6 +114,13 @@ pub(crate) const KEYS: [Key; 19] = [
     key("timeout", "timeout = \"10s\"", Scope::Call, &["deadline", "total_timeout", "max_time"]),
     key("attempt_timeout", "attempt_timeout = \"2s\"", Scope::Call, &["per_attempt_timeout", "try_timeout"]),
     key("max_pause", "max_pause = \"1h\"", Scope::Policy, &["longest_pause", "max_retry_after", "pause"]),
+    key("abandoned", "abandoned = \"5s\"", Scope::Policy, &["abandoned_after", "hung", "hung_after", "given_up"]),
+    key(
+        "shadow",
+        "shadow = true",
+        Scope::Policy,
+        &["dry_run", "shadow_mode", "report_only", "monitor", "observe_only"],
+    ),
     key("key", "key = tenant", Scope::Function, &["per", "key_by", "partition"]),
     key("cost", "cost = items.len() as u32", Scope::Function, &["tokens", "weight", "permits"]),
     key("settle", "settle = used", Scope::Function, &["actual", "true_cost", "actual_cost"]),

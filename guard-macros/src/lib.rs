@@ -54,6 +54,8 @@ use proc_macro::TokenStream;
 /// | `timeout` | `"10s"` | bounds the whole call, waits and retries included; at most half of the time that is left is spent waiting for a turn | none |
 /// | `attempt_timeout` | `"2s"` | bounds one attempt | none |
 /// | `max_pause` | `"10m"` | bounds a pause that a server asks for: a 429 with `Retry-After` holds back all calls under the policy; `"0s"` ignores it | `"1h"` |
+/// | `abandoned` | `"2s"` | how long an attempt has to have run to count as failed when its caller drops it; dropped earlier it says nothing | `"5s"` |
+/// | `shadow` | `true` | watch and report only: a call runs once, at once and to its end, as if there were no guard; what would have been rejected, delayed or retried is counted (`Snapshot::shadow`) and reported. `classify`, `settle` and `fallback` work as ever | `false` |
 /// | `cost` | an expression over the arguments, of type `u32` | the tokens of rates and quotas that each attempt takes; evaluated once per call. One above the burst or the quota is rejected with `Rejected::CostTooHigh` | 1 |
 /// | `settle` | a path, a closure | `fn(&Output) -> u32`, `Output` being what the body returns: the tokens that the attempt has used. What it took and did not use is given back, what it used beyond is charged, for an hour's worth of the rate at most | what it took |
 /// | `key` | an expression over the arguments, of a type that is `Hash` | limits and a breaker of their own for the calls of each key; evaluated once per call. Idle keys are dropped; see `Keyed` | one state for all |

@@ -64,6 +64,10 @@ fn setting(draft: &mut Draft, name: &Ident, body: Body, diag: &mut Diagnostics) 
         "max_pause" => {
             draft.max_pause = fields.value(body).and_then(|value| fields.duration("max_pause", value));
         }
+        "abandoned" => {
+            draft.abandoned = fields.value(body).and_then(|value| fields.duration("abandoned", value));
+        }
+        "shadow" => draft.shadow = fields.value(body).and_then(|value| fields.switch(&value)),
         "attempt_timeout" => {
             draft.attempt_timeout = fields.value(body).and_then(|value| fields.duration("attempt_timeout", value));
         }
@@ -595,7 +599,8 @@ impl Fields<'_> {
             return Some(switch.value);
         }
         let name = self.key.name;
-        self.diag.error_at(value, format!("`{name} = {}` is no switch; write `{name} = false`", typed(value)));
+        let form = self.key.form;
+        self.diag.error_at(value, format!("`{name} = {}` is no switch; write `{form}`", typed(value)));
         None
     }
 

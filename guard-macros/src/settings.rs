@@ -118,6 +118,8 @@ fn built(draft: &Draft, private: &TokenStream) -> TokenStream {
     tokens.extend(inner("timeout", time(&draft.timeout)));
     tokens.extend(inner("attempt_timeout", time(&draft.attempt_timeout)));
     tokens.extend(inner("max_pause", time(&draft.max_pause)));
+    tokens.extend(inner("abandoned", time(&draft.abandoned)));
+    tokens.extend(inner("shadow", draft.shadow.map(ToTokens::into_token_stream)));
     tokens
 }
 

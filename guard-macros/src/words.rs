@@ -56,6 +56,9 @@ fn has_docs(attributes: &[Attribute]) -> bool {
 /// One line for each thing that the settings say.
 fn lines(draft: &Draft) -> Vec<String> {
     let mut lines = Vec::new();
+    if draft.shadow == Some(true) {
+        lines.push("in shadow: it rejects, delays and retries nothing, and reports what it would do".into());
+    }
     for draft in &draft.rates {
         lines.push(rate(&draft.rate, draft.burst.as_ref(), draft.max_wait.as_ref()));
     }

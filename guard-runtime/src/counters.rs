@@ -33,6 +33,10 @@ pub(crate) struct Counters {
     pub(crate) rejected_otherwise: AtomicU64,
     /// Retries that the budget did not allow.
     pub(crate) over_budget: AtomicU64,
+    /// What a policy in shadow would have rejected, delayed, retried.
+    pub(crate) would_reject: AtomicU64,
+    pub(crate) would_delay: AtomicU64,
+    pub(crate) would_retry: AtomicU64,
     /// Of the rejections, those of a call that had made an attempt before.
     pub(crate) rejected_retries: AtomicU64,
 }
@@ -54,6 +58,9 @@ impl Counters {
             saturated: AtomicU64::new(0),
             rejected_otherwise: AtomicU64::new(0),
             over_budget: AtomicU64::new(0),
+            would_reject: AtomicU64::new(0),
+            would_delay: AtomicU64::new(0),
+            would_retry: AtomicU64::new(0),
             rejected_retries: AtomicU64::new(0),
         }
     }

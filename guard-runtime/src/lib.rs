@@ -10,6 +10,7 @@ mod call;
 mod clock;
 mod context;
 mod counters;
+mod event;
 mod keyed;
 mod keys;
 mod limiter;
@@ -38,6 +39,7 @@ pub use backoff::Backoff;
 pub use breaker::{BreakerState, CircuitBreaker, CircuitOpen, Permit};
 pub use budget::RetryBudget;
 pub use context::attempt;
+pub use event::{Event, EventKind, Events};
 pub use guard_spec::{
     Breaker, Budget, Concurrency, InvalidSettings, Jitter, Problem, Problems, Quota, Rate, Ratio, Retry, Settings,
     Statuses,
@@ -49,7 +51,7 @@ pub use keyed::{Idle, Keyed};
 pub use limiter::{Refused, TokenBucket, Window};
 pub use name::PolicyName;
 pub use output::Guarded;
-pub use policy::{Outcomes, Policy, PolicyBuilder, Rejections, Snapshot};
+pub use policy::{InWindow, Outcomes, Policy, PolicyBuilder, Rejections, Snapshot, Transition, Unenforced};
 pub use registry::{Registry, registry};
 pub use rejected::{Error, Rejected};
 pub use verdict::{Classify, Verdict};

@@ -3,7 +3,7 @@
 //! `#[guarded]` and `policy!` leave an entry at link time (`inventory`). A crate that nothing in the program names is not
 //! linked, and neither are its policies: name it once (`use payments as _;`).
 
-use crate::{Policy, Snapshot};
+use crate::{Events, Policy, Snapshot, telemetry};
 
 /// The entry of one policy.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,12 @@ impl Registry {
     /// How every policy stands and what it has done, in the order of their names.
     pub fn snapshots(self) -> Vec<Snapshot> {
         self.iter().map(Policy::snapshot).collect()
+    }
+
+    /// What happens to the calls of all policies from now on, those that are not in the registry included: see
+    /// [`Policy::subscribe`].
+    pub fn subscribe(self) -> Events {
+        telemetry::ALL.subscribe()
     }
 
     /// Names that more than one policy has. Give each its own with `name = "…"`.

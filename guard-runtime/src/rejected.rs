@@ -15,7 +15,7 @@ use crate::PolicyName;
 #[non_exhaustive]
 pub enum Rejected {
     /// The call would have waited for its turn longer than `max_wait`, or than half of the time to its deadline.
-    #[error("rate limited by policy `{policy}`: next call in {}", InWords::duration(*retry_after))]
+    #[error("rate limited by policy `{policy}`: next call in {}", InWords::about(*retry_after))]
     RateLimited {
         /// The policy that rejected.
         policy: PolicyName,
@@ -24,7 +24,7 @@ pub enum Rejected {
         retry_after: Duration,
     },
     /// The service is down: the breaker is open, or half-open with all its probes running.
-    #[error("circuit of policy `{policy}` is open: next probe in {}", InWords::duration(*retry_after))]
+    #[error("circuit of policy `{policy}` is open: next probe in {}", InWords::about(*retry_after))]
     CircuitOpen {
         /// The policy that rejected.
         policy: PolicyName,
@@ -65,6 +65,17 @@ impl Rejected {
             Rejected::RateLimited { retry_after, .. } | Rejected::CircuitOpen { retry_after, .. } => Some(*retry_after),
             Rejected::Saturated { .. } => Some(Duration::ZERO),
             Rejected::TimedOut { .. } | Rejected::CostTooHigh { .. } => None,
+        }
+    }
+
+    /// Why, in one word: `rate_limited`, `circuit_open`, `saturated`, `timed_out` or `cost_too_high`.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Rejected::RateLimited { .. } => "rate_limited",
+            Rejected::CircuitOpen { .. } => "circuit_open",
+            Rejected::Saturated { .. } => "saturated",
+            Rejected::TimedOut { .. } => "timed_out",
+            Rejected::CostTooHigh { .. } => "cost_too_high",
         }
     }
 

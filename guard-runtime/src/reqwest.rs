@@ -225,6 +225,13 @@ impl Classify for Error {
             Error::Rejected(_) | Error::Transport(_) => None,
         }
     }
+
+    fn header(&self) -> Option<&'static str> {
+        match self {
+            Error::Status(error) => error.header(),
+            Error::Rejected(_) | Error::Transport(_) => None,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -66,6 +66,17 @@ impl Verdict {
         }
     }
 
+    /// Its name: `success`, `permanent`, `failure`, `transient` or `throttled`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Verdict::Success => "success",
+            Verdict::Permanent => "permanent",
+            Verdict::Failure => "failure",
+            Verdict::Transient { .. } => "transient",
+            Verdict::Throttled { .. } => "throttled",
+        }
+    }
+
     /// How long the service asks to wait.
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -112,6 +123,19 @@ pub trait Classify {
     fn pause(&self) -> Option<Duration> {
         None
     }
+
+    /// The name of the header which says how long to wait, for those who watch. None unless overridden.
+    fn header(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// All of these at once, for those who read them from one place.
+    #[doc(hidden)]
+    fn __judged(&self) -> Judged {
+        let status = self.status();
+        let retry_after = status.and_then(|_| self.retry_after());
+        Judged { verdict: self.classify(), status, retry_after, pause: self.pause(), header: self.header() }
+    }
 }
 
 impl<T: Classify + ?Sized> Classify for &T {
@@ -129,6 +153,14 @@ impl<T: Classify + ?Sized> Classify for &T {
 
     fn pause(&self) -> Option<Duration> {
         T::pause(self)
+    }
+
+    fn header(&self) -> Option<&'static str> {
+        T::header(self)
+    }
+
+    fn __judged(&self) -> Judged {
+        T::__judged(self)
     }
 }
 
@@ -174,6 +206,7 @@ pub struct Judged {
     pub(crate) status: Option<u16>,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) pause: Option<Duration>,
+    pub(crate) header: Option<&'static str>,
 }
 
 impl Judged {
@@ -182,7 +215,7 @@ impl Judged {
 
     /// Whatever the policy's statuses are.
     pub(crate) const fn by(verdict: Verdict) -> Judged {
-        Judged { verdict, status: None, retry_after: None, pause: None }
+        Judged { verdict, status: None, retry_after: None, pause: None, header: None }
     }
 
     /// A success whatever the policy's statuses are.
@@ -192,9 +225,7 @@ impl Judged {
     }
 
     pub(crate) fn of<T: Classify + ?Sized>(outcome: &T) -> Judged {
-        let status = outcome.status();
-        let retry_after = status.and_then(|_| outcome.retry_after());
-        Judged { verdict: outcome.classify(), status, retry_after, pause: outcome.pause() }
+        outcome.__judged()
     }
 
     /// The verdict under a policy's list of retried statuses.

@@ -45,6 +45,7 @@ pub enum Field {
     Timeout,
     AttemptTimeout,
     MaxPause,
+    Abandoned,
 }
 
 impl Field {
@@ -79,6 +80,7 @@ impl Field {
             Field::Timeout => "timeout",
             Field::AttemptTimeout => "attempt_timeout",
             Field::MaxPause => "max_pause",
+            Field::Abandoned => "abandoned",
         }
     }
 }
@@ -261,6 +263,11 @@ impl Settings {
         check_timeouts(self, &mut found);
         if self.max_pause > LONGEST_NANOS {
             found.add(Field::MaxPause, Value::Nanos(self.max_pause), "is too long; write at most `365d`");
+        }
+        if self.abandoned < MS {
+            found.add(Field::Abandoned, Value::Nanos(self.abandoned), "is too short; write at least `1ms`");
+        } else if self.abandoned > LONGEST_NANOS {
+            found.add(Field::Abandoned, Value::Nanos(self.abandoned), "is too long; write at most `365d`");
         }
         found
     }
@@ -631,6 +638,7 @@ mod tests {
             .timeout(Duration::ZERO)
             .attempt_timeout(Duration::MAX)
             .max_pause(Duration::MAX)
+            .abandoned(Duration::ZERO)
             .problems();
         let fields: Vec<_> = found.iter().map(|problem| problem.field().name()).collect();
         assert_eq!(
@@ -652,6 +660,7 @@ mod tests {
                 "timeout",
                 "attempt_timeout",
                 "max_pause",
+                "abandoned",
             ]
         );
         assert_eq!(found.len(), fields.len());

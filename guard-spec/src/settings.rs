@@ -67,6 +67,8 @@ pub struct Settings {
     pub(crate) timeout: Option<u64>,
     pub(crate) attempt_timeout: Option<u64>,
     pub(crate) max_pause: u64,
+    pub(crate) abandoned: u64,
+    pub(crate) shadow: bool,
 }
 
 impl Settings {
@@ -75,6 +77,9 @@ impl Settings {
 
     /// How long a server's word holds back the calls of a policy unless told otherwise: at most one hour.
     pub const MAX_PAUSE: Duration = Duration::from_secs(3_600);
+
+    /// How long an attempt runs, unless told otherwise, before dropping it counts as a failure: 5 s.
+    pub const ABANDONED: Duration = Duration::from_secs(5);
 
     /// No limit, no breaker, no retries, no timeout.
     pub const fn new() -> Settings {
@@ -87,6 +92,8 @@ impl Settings {
             timeout: None,
             attempt_timeout: None,
             max_pause: nanos(Settings::MAX_PAUSE),
+            abandoned: nanos(Settings::ABANDONED),
+            shadow: false,
         }
     }
 
@@ -149,6 +156,21 @@ impl Settings {
     /// that is itself retried waits as long as its `cap` allows.
     pub const fn max_pause(mut self, max_pause: Duration) -> Settings {
         self.max_pause = nanos(max_pause);
+        self
+    }
+
+    /// How long an attempt has to have run for the breaker to count it as failed when its caller drops it: 1 ms to 365 days;
+    /// default 5 s. So a service that hangs, and that callers give up on, opens the breaker; one that is dropped earlier says
+    /// nothing.
+    pub const fn abandoned(mut self, after: Duration) -> Settings {
+        self.abandoned = nanos(after);
+        self
+    }
+
+    /// Watches only: calls run once, at once and to their end, as if there were no guard, and what it would have rejected,
+    /// delayed or retried is counted and reported. Off by default.
+    pub const fn shadow(mut self, shadow: bool) -> Settings {
+        self.shadow = shadow;
         self
     }
 
@@ -244,6 +266,16 @@ impl Settings {
     /// The bound of a pause that a server asks for.
     pub const fn longest_pause(&self) -> Duration {
         Duration::from_nanos(self.max_pause)
+    }
+
+    /// How long an attempt has to have run to count as failed when it is dropped.
+    pub const fn abandoned_after(&self) -> Duration {
+        Duration::from_nanos(self.abandoned)
+    }
+
+    /// Whether it only watches.
+    pub const fn is_shadow(&self) -> bool {
+        self.shadow
     }
 
     /// The bound of one attempt.

@@ -35,6 +35,13 @@ impl InWords {
         InWords::nanos(nanos(duration))
     }
 
+    /// A duration that was measured: rounded up to milliseconds, and to microseconds below one.
+    pub const fn about(duration: Duration) -> InWords {
+        let nanos = nanos(duration);
+        let unit = if nanos < 1_000_000 { 1_000 } else { 1_000_000 };
+        InWords::nanos(nanos.div_ceil(unit).saturating_mul(unit))
+    }
+
     pub(crate) const fn nanos(nanos: u64) -> InWords {
         InWords { count: None, nanos }
     }
@@ -210,6 +217,12 @@ impl fmt::Display for Settings {
         if self.longest_pause() != Settings::MAX_PAUSE {
             part(f, "max_pause", &InWords::nanos(self.max_pause))?;
         }
+        if self.abandoned_after() != Settings::ABANDONED {
+            part(f, "abandoned", &InWords::nanos(self.abandoned))?;
+        }
+        if self.shadow {
+            part(f, "shadow", &"true")?;
+        }
         if separator.is_empty() { f.write_str("no limits") } else { Ok(()) }
     }
 }
@@ -227,6 +240,12 @@ mod tests {
         assert_eq!(shown(86_400_000_000_000), "1d");
         assert_eq!(shown(1_001), "1us1ns");
         assert!(!shown(u64::MAX).is_empty());
+        let about = |nanos| InWords::about(Duration::from_nanos(nanos)).to_string();
+        assert_eq!(about(0), "0s");
+        assert_eq!(about(1), "1us");
+        assert_eq!(about(999_001), "1ms");
+        assert_eq!(about(10_000_848_668), "10s1ms");
+        assert!(!about(u64::MAX).is_empty());
     }
 
     #[test]

@@ -33,6 +33,7 @@ mod limits {
     timeout = TIMEOUT,
     attempt_timeout = Duration::from_secs(3),
     max_pause = TIMEOUT,
+    abandoned = TIMEOUT,
 )]
 async fn every_value(order: String) -> Result<String, Error<io::Error>> {
     Ok(order)

@@ -32,6 +32,8 @@ async fn cached(_: &str, _: Vec<u32>, _: Error<io::Error>) -> Answer {
     timeout = "10s",
     attempt_timeout = "2s",
     max_pause = "10m",
+    abandoned = "2s",
+    shadow = true,
     key = tenant,
     cost = items.len() as u32,
     settle = used,

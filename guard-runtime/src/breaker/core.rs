@@ -167,6 +167,11 @@ impl Core {
         (word & STATE_MASK == CLOSED).then_some(Pass((word >> GENERATION_SHIFT) as u32 & GENERATION_MASK))
     }
 
+    /// A generation that is over: what an attempt of it returns counts for nothing.
+    pub(crate) fn over(&self) -> Pass {
+        Pass(self.load().generation).before()
+    }
+
     /// Whether it is closed and a good result would change nothing: one load. With a window every result does.
     #[inline]
     pub(crate) fn is_well(&self) -> bool {

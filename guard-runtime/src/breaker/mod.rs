@@ -43,6 +43,7 @@ use guard_spec::{Breaker, Problem, Settings};
 pub(crate) use self::core::Core;
 pub use self::state::BreakerState;
 pub(crate) use self::state::{Change, Ended, Pass, Sign};
+pub(crate) use self::window::Counts;
 use crate::clock;
 use crate::keyed::Idle;
 
@@ -81,7 +82,7 @@ pub struct CircuitBreaker {
 
 /// The breaker lets nothing through now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("circuit is open; next probe in {}", guard_spec::InWords::duration(*retry_after))]
+#[error("circuit is open; next probe in {}", guard_spec::InWords::about(*retry_after))]
 #[non_exhaustive]
 pub struct CircuitOpen {
     /// When the next probe may be let through. While all probes are running nobody knows: then it is the recovery

@@ -46,6 +46,13 @@ impl fmt::Display for BreakerState {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pass(pub(crate) u32);
 
+impl Pass {
+    /// The generation before it.
+    pub(crate) fn before(self) -> Pass {
+        Pass(self.0.wrapping_sub(1) & GENERATION_MASK)
+    }
+}
+
 /// What an attempt says of the service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sign {

@@ -19,9 +19,13 @@
 //!
 //! `#[guarded]` writes this loop into the user's function, [`Policy::call`] writes it around a closure. A [`Call`] that is
 //! dropped while an attempt runs gives the probe's place back; for the breaker that says nothing, unless the body
-//! panicked, had been running for 5 s, or was a slow call by then.
+//! panicked, had been running for `abandoned` (5 s), or was a slow call by then.
+//!
+//! In shadow an attempt that is not let through at once runs nevertheless (`shadow`), no timeout is set, and a retry is
+//! planned and not made.
 
 mod part;
+mod shadow;
 mod waits;
 
 use std::future::Future;
@@ -38,16 +42,17 @@ use crate::breaker::{Change, Ended, Pass, Sign};
 use crate::clock::{self, NANOS_PER_MS, Timer};
 use crate::context::{self, Heard, Watched};
 use crate::counters::count;
+use crate::event::EventKind;
 use crate::limiter::{Entry, Flight, Refusal, Taken, Turn};
 use crate::policy::State;
 use crate::verdict::Judged;
 use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
 
-/// An attempt that the caller drops after it ran this long is a failure: the service hung.
-const ABANDONED: u64 = 5_000 * NANOS_PER_MS;
-
 /// What a policy without a breaker says of one that was forced.
 const NO_BREAKER: Breaker = Breaker::consecutive(u32::MAX);
+
+/// Who says how long to wait, when an outcome does and no header is known.
+const SERVER: &str = "server";
 
 /// One call under a policy.
 #[derive(Debug)]
@@ -160,14 +165,20 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[inline]
     fn timeout(&self) -> u64 {
         let own = self.site.and_then(Settings::call_timeout);
-        own.map_or_else(|| self.policy.timeouts().call(), clock::nanos)
+        own.map_or_else(|| self.policy.timeouts().call(), |own| self.unless_shadow(own))
     }
 
     /// In nanoseconds; `u64::MAX` for none.
     #[inline]
     fn attempt_timeout(&self) -> u64 {
         let own = self.site.and_then(Settings::single_attempt_timeout);
-        own.map_or_else(|| self.policy.timeouts().attempt(), clock::nanos)
+        own.map_or_else(|| self.policy.timeouts().attempt(), |own| self.unless_shadow(own))
+    }
+
+    /// A timeout of the call's site; a policy's own are none already where it is in shadow.
+    #[inline]
+    fn unless_shadow(&self, timeout: Duration) -> u64 {
+        if self.policy.is_shadow() { u64::MAX } else { clock::nanos(timeout) }
     }
 
     /// The deadline, or that of a call that this one runs in.
@@ -240,6 +251,10 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[inline(never)]
     pub fn admit_slowly(&mut self) -> Admission<'_> {
         let now = clock::now();
+        if self.policy.is_shadow() {
+            self.admit_in_shadow(now);
+            return Admission::Admitted;
+        }
         if self.attempts > 0 && now >= self.deadline {
             return Admission::Rejected(self.timed_out(self.timeout()));
         }
@@ -290,7 +305,6 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         self.granted = taken.at();
         self.attempts = self.attempts.saturating_add(1);
         self.running = Running::attempt(pass, taken.flight());
-        // Last: a subscriber that panics leaves a call that gives its permit back.
         self.changed(change);
         Ok(())
     }
@@ -308,8 +322,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             return Err(self.timed_out(self.timeout()));
         }
         self.admit_to_breaker(taken, now)?;
-        // Last: a subscriber that panics leaves a call that gives everything back.
-        telemetry::waited(self.policy.policy_name(), Duration::from_nanos(now.saturating_sub(since)));
+        self.tell(EventKind::Waited { wait: Duration::from_nanos(now.saturating_sub(since)) });
         Ok(())
     }
 
@@ -356,7 +369,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     pub fn heard(&self, heard: &Heard) {
         let wait = heard.wait();
         if wait > 0 {
-            self.pause(Duration::from_nanos(wait), clock::now());
+            self.pause(Duration::from_nanos(wait), "observed", clock::now());
         }
     }
 
@@ -390,7 +403,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     pub fn settle(&mut self, judged: &Judged) -> Option<Pause> {
         let now = clock::now();
         let verdict = self.judge(judged, now);
-        self.plan_retry(verdict, judged.status, now)
+        self.plan_retry(verdict, judged, now)
     }
 
     /// Judges an outcome under the retried statuses, and records it.
@@ -398,10 +411,13 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         let retry = self.retry();
         let statuses = retry.as_ref().map_or(&Statuses::RETRIED, Retry::retried_statuses);
         let verdict = judged.under(statuses);
-        if let Some(wait) = judged.pause {
-            self.pause(wait, now);
+        let source = judged.header.unwrap_or(SERVER);
+        // What a throttled outcome asks for is recorded below.
+        let is_asked = matches!(verdict, Verdict::Throttled { retry_after: Some(_) });
+        if let Some(wait) = judged.pause.filter(|_| !is_asked) {
+            self.pause(wait, source, now);
         }
-        self.record(verdict, now);
+        self.record(verdict, source, now);
         verdict
     }
 
@@ -420,7 +436,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[inline(never)]
     pub fn settle_timed_out(&mut self, _: TimedOut) -> Result<Pause, Rejected> {
         let now = self.record_timeout();
-        self.plan_retry(Verdict::TRANSIENT, None, now).ok_or_else(|| self.timed_out(self.limiting_timeout()))
+        self.plan_retry(Verdict::TRANSIENT, &Judged::UNKNOWN, now)
+            .ok_or_else(|| self.timed_out(self.limiting_timeout()))
     }
 
     /// Tells the guard that a timeout ended the only attempt.
@@ -434,7 +451,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     fn record_timeout(&mut self) -> u64 {
         let now = clock::now();
         count(&self.policy.counters.timed_out);
-        self.record(Verdict::TRANSIENT, now);
+        self.record(Verdict::TRANSIENT, SERVER, now);
         now
     }
 
@@ -449,8 +466,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         self.rejected(Rejected::TimedOut { policy, after: Duration::from_nanos(after) })
     }
 
-    /// Counts an outcome and tells it to the breaker.
-    fn record(&mut self, verdict: Verdict, now: u64) {
+    /// Counts an outcome and tells it to the breaker. The source is who says how long to wait.
+    fn record(&mut self, verdict: Verdict, source: &'static str, now: u64) {
         let counters = &self.policy.counters;
         let mut hold = 0;
         let sign = match verdict {
@@ -465,7 +482,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             Verdict::Throttled { retry_after } => {
                 count(&counters.throttled);
                 if let Some(wait) = retry_after {
-                    self.pause(wait, now);
+                    self.pause(wait, source, now);
                 }
                 Sign::None
             }
@@ -479,14 +496,14 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     }
 
     /// The server wants fewer requests: every call under this policy waits as long as it says.
-    fn pause(&self, wait: Duration, now: u64) {
+    fn pause(&self, wait: Duration, source: &'static str, now: u64) {
         let longest = self.policy.with_settings(Settings::longest_pause);
         let wait = clock::nanos(wait.min(longest));
         if wait == 0 {
             return;
         }
-        telemetry::paused(self.policy.policy_name(), Duration::from_nanos(wait));
         self.state().limiter.pause(now.saturating_add(wait));
+        self.tell(EventKind::Paused { pause: Duration::from_nanos(wait), source });
     }
 
     /// `hold` is for how long the server does not want to be called.
@@ -523,18 +540,19 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     }
 
     /// A retry, if one is worth its while.
-    fn plan_retry(&mut self, verdict: Verdict, status: Option<u16>, now: u64) -> Option<Pause> {
+    fn plan_retry(&mut self, verdict: Verdict, judged: &Judged, now: u64) -> Option<Pause> {
         let retryable = matches!(verdict, Verdict::Transient { .. } | Verdict::Throttled { .. });
         let retry = self.retry().filter(|retry| retryable && self.attempts <= retry.max())?;
         let last = u64::from(self.delay_ms) * NANOS_PER_MS;
         let own = backoff::delay(&retry, self.attempts, last, random::uniform());
-        let delay = match verdict.retry_after().map(clock::nanos) {
+        let asked = match verdict.retry_after().map(clock::nanos) {
             // The server asks for more patience than this call has.
             Some(asked) if asked > clock::nanos(retry.longest_delay()) => return None,
-            // "At once" from a server in trouble does not make every client hammer it.
-            Some(asked) => backoff::server_delay(&retry, asked, random::uniform()).max(own),
-            None => own,
+            Some(asked) => backoff::server_delay(&retry, asked, random::uniform()),
+            None => 0,
         };
+        // "At once" from a server in trouble does not make every client hammer it.
+        let delay = asked.max(own);
         let until = now.saturating_add(delay);
         let last = self.last_instant();
         if until >= last {
@@ -548,14 +566,26 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         if self.state().limiter.turn_of(self.cost, now) > until.saturating_add(patience) {
             return None;
         }
+        let retried = EventKind::Retry {
+            attempt: self.attempts,
+            delay: Duration::from_nanos(delay),
+            verdict,
+            status: judged.status,
+            source: if asked > own { judged.header.unwrap_or(SERVER) } else { "backoff" },
+        };
+        if self.policy.is_shadow() {
+            count(&self.policy.counters.would_retry);
+            self.tell(retried);
+            return None;
+        }
         // Last, since it takes something.
         if !self.policy.budget.withdraw(retry.retry_budget(), self.policy.counters.successes(), now) {
             count(&self.policy.counters.over_budget);
-            telemetry::over_budget(self.policy.policy_name(), self.attempts);
+            self.tell(EventKind::OverBudget { attempt: self.attempts });
             return None;
         }
         self.delay_ms = u32::try_from(delay / NANOS_PER_MS).unwrap_or(u32::MAX);
-        telemetry::retry(self.policy.policy_name(), self.attempts, Duration::from_nanos(delay), verdict, status);
+        self.tell(retried);
         Some(Pause { until, timer: None })
     }
 
@@ -563,37 +593,51 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     #[cold]
     fn refused(&self, refusal: Refusal) -> Rejected {
-        let policy = self.policy.policy_name().clone();
         let counters = &self.policy.counters;
-        let (counter, rejected) = match refusal {
-            Refusal::NotYet { retry_after } => (&counters.rate_limited, Rejected::RateLimited { policy, retry_after }),
-            Refusal::Full => (&counters.saturated, Rejected::Saturated { policy }),
-            Refusal::Never { cost, most } => {
-                (&counters.rejected_otherwise, Rejected::CostTooHigh { policy, cost, burst: most })
-            }
-        };
-        count(counter);
-        self.rejected(rejected)
+        count(match refusal {
+            Refusal::NotYet { .. } => &counters.rate_limited,
+            Refusal::Full => &counters.saturated,
+            Refusal::Never { .. } => &counters.rejected_otherwise,
+        });
+        self.rejected(self.rejection_by_limits(refusal))
+    }
+
+    fn rejection_by_limits(&self, refusal: Refusal) -> Rejected {
+        let policy = self.policy.policy_name().clone();
+        match refusal {
+            Refusal::NotYet { retry_after } => Rejected::RateLimited { policy, retry_after },
+            Refusal::Full => Rejected::Saturated { policy },
+            Refusal::Never { cost, most } => Rejected::CostTooHigh { policy, cost, burst: most },
+        }
     }
 
     #[cold]
     fn circuit_open(&self, retry_after: Duration) -> Rejected {
         count(&self.policy.counters.circuit_open);
-        self.rejected(Rejected::CircuitOpen { policy: self.policy.policy_name().clone(), retry_after })
+        self.rejected(self.rejection_by_breaker(retry_after))
+    }
+
+    fn rejection_by_breaker(&self, retry_after: Duration) -> Rejected {
+        Rejected::CircuitOpen { policy: self.policy.policy_name().clone(), retry_after }
     }
 
     fn rejected(&self, rejected: Rejected) -> Rejected {
         if self.attempts > 0 {
             count(&self.policy.counters.rejected_retries);
         }
-        telemetry::rejected(&rejected);
+        self.tell(EventKind::Rejected { rejected: rejected.clone() });
         rejected
     }
 
     fn changed(&self, change: Option<Change>) {
         if let Some(change) = change {
-            telemetry::changed(self.policy.policy_name(), change);
+            self.policy.changed(change);
         }
+    }
+
+    /// Tells those who watch, without a lock.
+    fn tell(&self, kind: EventKind) {
+        telemetry::tell(self.policy, self.policy.is_shadow(), kind);
     }
 
     /// The call was dropped while an attempt ran, or the attempt panicked.
@@ -601,7 +645,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[inline(never)]
     fn abandon(&mut self) {
         let now = clock::now();
-        let hung = now.saturating_sub(self.since) >= ABANDONED;
+        let abandoned = clock::nanos(self.policy.with_settings(Settings::abandoned_after));
+        let hung = now.saturating_sub(self.since) >= abandoned;
         let sign = if hung || std::thread::panicking() { Sign::Bad } else { Sign::Dropped };
         count(&self.policy.counters.abandoned);
         self.end_attempt(sign, 0, now);

@@ -123,6 +123,11 @@ impl Feedback {
         self.exhausted.map(|(delay, _)| delay)
     }
 
+    /// [`exhausted`](Feedback::exhausted), and the name of the header that says so.
+    pub(super) fn exhausted_by(&self) -> Option<(Duration, &'static str)> {
+        self.exhausted
+    }
+
     /// The limits that the headers speak of, 8 at most, in the order of the table above. A server that says one thing in
     /// two families is heard twice.
     pub fn limits(&self) -> impl Iterator<Item = &RateLimit> {

@@ -7,6 +7,7 @@ use ::http::{HeaderMap, Response, StatusCode};
 use guard_spec::Statuses;
 
 use super::Feedback;
+use crate::verdict::Judged;
 use crate::{Classify, Verdict};
 
 /// A server answered with a failing status.
@@ -28,19 +29,22 @@ use crate::{Classify, Verdict};
 pub struct StatusError {
     status: StatusCode,
     retry_after: Option<Duration>,
+    /// The name of the header that says so.
+    header: Option<&'static str>,
 }
 
 impl StatusError {
     /// A status, and how long the server asked to wait: for clients whose responses are not [`ResponseExt`].
     #[must_use]
     pub const fn new(status: StatusCode, retry_after: Option<Duration>) -> StatusError {
-        StatusError { status, retry_after }
+        StatusError { status, retry_after, header: None }
     }
 
     /// A status, and the wait that its response's headers ask for: that of [`Feedback::wait`].
     #[must_use]
     pub fn from_headers(status: StatusCode, headers: &HeaderMap) -> StatusError {
-        StatusError::new(status, wait(headers))
+        let (retry_after, header) = Feedback::from_headers(headers).wait().unzip();
+        StatusError { status, retry_after, header }
     }
 
     /// The status.
@@ -116,8 +120,20 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
     Feedback::from_headers(headers).wait().map(|(delay, _)| delay)
 }
 
-fn exhausted(headers: &HeaderMap) -> Option<Duration> {
-    Feedback::from_headers(headers).exhausted()
+/// All that a response says, read once. A good one speaks of limits alone.
+fn judged(status: StatusCode, headers: &HeaderMap) -> Judged {
+    let feedback = Feedback::from_headers(headers);
+    let retry_after = feedback.wait().map(|(wait, _)| wait);
+    let (asked, by) = if failing(status) { (retry_after, feedback.wait()) } else { (None, feedback.exhausted_by()) };
+    // What a failing response asks for goes before what its limits say.
+    let has_asked = failing(status) && feedback.retry_after().is_some();
+    Judged {
+        verdict: verdict(status, asked),
+        status: Some(status.as_u16()),
+        retry_after,
+        pause: feedback.exhausted().filter(|_| !has_asked),
+        header: by.map(|(_, header)| header),
+    }
 }
 
 fn verdict(status: StatusCode, retry_after: Option<Duration>) -> Verdict {
@@ -151,6 +167,10 @@ impl Classify for StatusError {
     fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }
+
+    fn header(&self) -> Option<&'static str> {
+        self.header
+    }
 }
 
 impl<B> Classify for Response<B> {
@@ -167,7 +187,15 @@ impl<B> Classify for Response<B> {
     }
 
     fn pause(&self) -> Option<Duration> {
-        exhausted(self.headers())
+        judged(self.status(), self.headers()).pause
+    }
+
+    fn header(&self) -> Option<&'static str> {
+        judged(self.status(), self.headers()).header
+    }
+
+    fn __judged(&self) -> Judged {
+        judged(self.status(), self.headers())
     }
 }
 
@@ -186,7 +214,15 @@ impl Classify for ::reqwest::Response {
     }
 
     fn pause(&self) -> Option<Duration> {
-        exhausted(self.headers())
+        judged(self.status(), self.headers()).pause
+    }
+
+    fn header(&self) -> Option<&'static str> {
+        judged(self.status(), self.headers()).header
+    }
+
+    fn __judged(&self) -> Judged {
+        judged(self.status(), self.headers())
     }
 }
 
@@ -194,7 +230,6 @@ impl Classify for ::reqwest::Response {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::verdict::Judged;
 
     const WAIT: Option<Duration> = Some(Duration::from_secs(7));
 

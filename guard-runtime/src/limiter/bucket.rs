@@ -33,7 +33,7 @@ pub struct TokenBucket {
 #[non_exhaustive]
 pub enum Refused {
     /// There are too few now.
-    #[error("too few tokens now; enough in {}", guard_spec::InWords::duration(*retry_after))]
+    #[error("too few tokens now; enough in {}", guard_spec::InWords::about(*retry_after))]
     NotYet {
         /// The same request would be granted after this time, had nobody else come.
         retry_after: Duration,

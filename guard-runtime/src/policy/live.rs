@@ -1,7 +1,7 @@
 //! The settings of a policy, which may change while it runs. The good path reads the timeouts, each one atomic; everything else is
 //! read on the bad path, by a lock that is held for a copy.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use guard_spec::Settings;
@@ -11,6 +11,8 @@ use crate::clock;
 pub(super) struct Live {
     settings: RwLock<Settings>,
     pub(super) timeouts: Timeouts,
+    /// Whether the policy only watches.
+    shadow: AtomicBool,
     /// Moves on with every change: by it a key's state knows whether it was made before.
     version: AtomicU32,
     /// One change at a time.
@@ -35,17 +37,18 @@ impl Timeouts {
     }
 }
 
+/// In shadow there are none.
 const fn call_timeout(settings: &Settings) -> u64 {
     match settings.call_timeout() {
-        Some(timeout) => clock::nanos(timeout),
-        None => u64::MAX,
+        Some(timeout) if !settings.is_shadow() => clock::nanos(timeout),
+        _ => u64::MAX,
     }
 }
 
 const fn attempt_timeout(settings: &Settings) -> u64 {
     match settings.single_attempt_timeout() {
-        Some(timeout) => clock::nanos(timeout),
-        None => u64::MAX,
+        Some(timeout) if !settings.is_shadow() => clock::nanos(timeout),
+        _ => u64::MAX,
     }
 }
 
@@ -56,6 +59,7 @@ impl Live {
                 call: AtomicU64::new(call_timeout(settings)),
                 attempt: AtomicU64::new(attempt_timeout(settings)),
             },
+            shadow: AtomicBool::new(settings.is_shadow()),
             settings: RwLock::new(*settings),
             version: AtomicU32::new(0),
             changes: Mutex::new(()),
@@ -66,6 +70,11 @@ impl Live {
     pub(super) fn read<T>(&self, read: impl FnOnce(&Settings) -> T) -> T {
         // Settings are replaced whole: a panic cannot leave half of them.
         read(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[inline]
+    pub(super) fn is_shadow(&self) -> bool {
+        self.shadow.load(Relaxed)
     }
 
     #[inline]
@@ -85,6 +94,7 @@ impl Live {
         drop(place);
         self.timeouts.call.store(call_timeout(settings), Relaxed);
         self.timeouts.attempt.store(attempt_timeout(settings), Relaxed);
+        self.shadow.store(settings.is_shadow(), Relaxed);
         // After the settings: whoever reads the version finds them.
         let before = self.version.fetch_add(1, Release);
         (old, before.wrapping_add(1))

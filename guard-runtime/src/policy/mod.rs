@@ -14,14 +14,16 @@ use std::time::Duration;
 use guard_spec::{Breaker, Budget, Concurrency, InvalidSettings, Quota, Rate, Retry, Settings};
 
 use self::live::{Live, Timeouts};
-pub use self::snapshot::{Outcomes, Rejections, Snapshot};
+use self::snapshot::LastChange;
+pub use self::snapshot::{InWindow, Outcomes, Rejections, Snapshot, Transition, Unenforced};
 pub(crate) use self::state::State;
 use self::state::ToTell;
-use crate::breaker::BreakerState;
+use crate::breaker::{BreakerState, Change};
 use crate::budget::Account;
 use crate::call::{Call, Part};
 use crate::context::Heard;
 use crate::counters::Counters;
+use crate::event::{EventKind, Events, Outlet};
 use crate::keys::{Form, Keys};
 use crate::verdict::{self, Judged};
 use crate::{Error, PolicyName, clock, telemetry};
@@ -49,6 +51,8 @@ pub struct Policy {
     pub(crate) keys: Keys,
     pub(crate) counters: Counters,
     pub(crate) budget: Account,
+    last_change: LastChange,
+    outlet: Outlet,
 }
 
 impl Policy {
@@ -84,6 +88,8 @@ impl Policy {
             keys: Keys::new(),
             counters: Counters::new(),
             budget: Account::new(),
+            last_change: LastChange::new(),
+            outlet: Outlet::new(),
         }
     }
 
@@ -103,6 +109,11 @@ impl Policy {
 
     pub(crate) fn with_settings<T>(&self, read: impl FnOnce(&Settings) -> T) -> T {
         self.live.read(read)
+    }
+
+    #[inline]
+    pub(crate) fn is_shadow(&self) -> bool {
+        self.live.is_shadow()
     }
 
     #[inline]
@@ -289,7 +300,7 @@ impl Policy {
         drop(one_at_a_time);
         // Subscribers are code of the user's.
         for change in changes {
-            telemetry::changed(&self.name, change);
+            self.changed(change);
         }
     }
 
@@ -359,8 +370,39 @@ impl Policy {
     fn tell(&self, ToTell { wakers, changes }: ToTell) {
         wakers.into_iter().for_each(Waker::wake);
         for change in changes {
-            telemetry::changed(&self.name, change);
+            self.changed(change);
         }
+    }
+
+    /// Its breaker, or one of its keys', has changed. Without a lock.
+    pub(crate) fn changed(&self, Change { from, to }: Change) {
+        self.last_change.set(from, to, clock::now());
+        telemetry::tell(self, self.is_shadow(), EventKind::Breaker { from, to });
+    }
+
+    pub(crate) fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
+    /// What happens to its calls from now on: waits, retries, rejections, pauses, changes of its breaker.
+    ///
+    /// A call never waits for a subscriber: one that is more than 256 events behind misses the oldest.
+    ///
+    /// ```
+    /// use apiguard::{BreakerState, EventKind, Policy, Settings};
+    ///
+    /// static STRIPE: Policy = Policy::new("stripe", Settings::new());
+    ///
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let mut events = STRIPE.subscribe();
+    /// STRIPE.force_open();
+    /// let event = events.recv().await.unwrap();
+    /// assert!(matches!(event.kind, EventKind::Breaker { to: BreakerState::ForcedOpen, .. }));
+    /// assert_eq!(event.to_string(), "stripe: breaker closed -> forced-open");
+    /// # }
+    /// ```
+    pub fn subscribe(&self) -> Events {
+        self.outlet.subscribe()
     }
 
     /// Drops all keys that are idle; returns how many. Calls with keys do the same, a few at a time: this is for what a flood of keys
@@ -411,6 +453,13 @@ impl Policy {
             waiting: limiter.waiting(),
             breaker: has_breaker.then_some(stands),
             failures_in_a_row: breaker.failures_in_a_row(),
+            window: settings.circuit_breaker().is_some_and(Breaker::is_windowed).then(|| breaker.counts().into()),
+            last_change: self.last_change.read(clock::now()),
+            shadow: Unenforced {
+                rejected: read(&counters.would_reject),
+                delayed: read(&counters.would_delay),
+                retried: read(&counters.would_retry),
+            },
             keys: self.keys.len(),
         }
     }
@@ -476,6 +525,18 @@ impl PolicyBuilder {
     /// Bounds a pause that a server asks for.
     pub fn max_pause(mut self, max_pause: Duration) -> PolicyBuilder {
         self.settings = self.settings.max_pause(max_pause);
+        self
+    }
+
+    /// How long an attempt has to have run to count as failed when it is dropped.
+    pub fn abandoned(mut self, after: Duration) -> PolicyBuilder {
+        self.settings = self.settings.abandoned(after);
+        self
+    }
+
+    /// Watches only.
+    pub fn shadow(mut self, shadow: bool) -> PolicyBuilder {
+        self.settings = self.settings.shadow(shadow);
         self
     }
 

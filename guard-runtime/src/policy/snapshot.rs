@@ -1,9 +1,13 @@
 //! How a policy stands: plain numbers, to be shown or sent.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use guard_spec::Settings;
 
+use crate::breaker::Counts;
+use crate::clock::NANOS_PER_MS;
 use crate::{BreakerState, PolicyName};
 
 /// How a policy stands and what it has done since the program began. Each number is exact; while calls run, two of them
@@ -42,6 +46,12 @@ pub struct Snapshot {
     pub breaker: Option<BreakerState>,
     /// Failures in a row that the closed breaker has counted; 0 for one with a window.
     pub failures_in_a_row: u32,
+    /// What the window of the breaker holds; `None` without one.
+    pub window: Option<InWindow>,
+    /// The last change of the breaker, or of one of the keys'.
+    pub last_change: Option<Transition>,
+    /// What a policy in shadow would have done.
+    pub shadow: Unenforced,
     /// Keys that have something of their own (`key = …`), idle ones that have not been dropped yet included; tokens, breaker and what else stands above are those of the calls that
     /// have no key.
     pub keys: usize,
@@ -51,6 +61,79 @@ impl Snapshot {
     /// All attempts that have ended.
     pub fn attempts(&self) -> u64 {
         self.outcomes.total()
+    }
+}
+
+/// The attempts that the window of a breaker holds: none unless it is closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InWindow {
+    /// All of them.
+    pub calls: u64,
+    /// Those that failed.
+    pub failures: u64,
+    /// Those that were slow.
+    pub slow: u64,
+}
+
+impl From<Counts> for InWindow {
+    fn from(Counts { calls, failures, slow }: Counts) -> InWindow {
+        InWindow { calls, failures, slow }
+    }
+}
+
+/// A change of a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Transition {
+    /// What it was.
+    pub from: BreakerState,
+    /// What it became.
+    pub to: BreakerState,
+    /// How long ago, to the millisecond.
+    pub ago: Duration,
+}
+
+/// What a policy in shadow let through and would not have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unenforced {
+    /// Calls that it would have rejected.
+    pub rejected: u64,
+    /// Attempts that would have waited for their turn.
+    pub delayed: u64,
+    /// Attempts that it would have retried.
+    pub retried: u64,
+}
+
+/// When a breaker changed last, and how: one word, in ms above the two states.
+pub(super) struct LastChange(AtomicU64);
+
+impl LastChange {
+    const STATES: [BreakerState; 5] = [
+        BreakerState::Closed,
+        BreakerState::Open,
+        BreakerState::HalfOpen,
+        BreakerState::ForcedOpen,
+        BreakerState::ForcedClosed,
+    ];
+
+    pub(super) const fn new() -> LastChange {
+        LastChange(AtomicU64::new(0))
+    }
+
+    pub(super) fn set(&self, from: BreakerState, to: BreakerState, now: u64) {
+        // A breaker changes to another state: so 0 is none.
+        let states = (from as u64) << 4 | to as u64;
+        self.0.store(((now / NANOS_PER_MS) << 8) | states, Relaxed);
+    }
+
+    pub(super) fn read(&self, now: u64) -> Option<Transition> {
+        let word = self.0.load(Relaxed);
+        let state = |nibble: u64| LastChange::STATES.get((nibble & 15) as usize).copied();
+        let (from, to) = (state(word >> 4)?, state(word)?);
+        let ago = Duration::from_millis((now / NANOS_PER_MS).saturating_sub(word >> 8));
+        (from != to).then_some(Transition { from, to, ago })
     }
 }
 
@@ -131,6 +214,10 @@ impl fmt::Display for Snapshot {
         }
         if let Some(breaker) = self.breaker {
             write!(f, "; breaker {breaker}")?;
+        }
+        if self.settings.is_shadow() {
+            let Unenforced { rejected, delayed, retried } = self.shadow;
+            write!(f, "; in shadow, would have rejected {rejected}, delayed {delayed}, retried {retried}")?;
         }
         if f.alternate() { write!(f, " ({})", self.settings) } else { Ok(()) }
     }

@@ -21,4 +21,19 @@ async fn nothing() -> Answer {
     Ok(1)
 }
 
+#[guarded(breaker = 5, shadow = "on")]
+async fn shadow() -> Answer {
+    Ok(1)
+}
+
+#[guarded(breaker = 5, shadw = true)]
+async fn misspelled() -> Answer {
+    Ok(1)
+}
+
+#[guarded(breaker = 5, dry_run = true)]
+async fn another_word() -> Answer {
+    Ok(1)
+}
+
 fn main() {}

@@ -1,0 +1,174 @@
+//! A policy in shadow: calls run as if there were no guard, and what it would have done is counted and reported.
+
+#![allow(clippy::unwrap_used)] // the helpers of a test are a test
+
+use std::io;
+use std::time::Duration;
+
+use apiguard::{
+    Breaker, BreakerState, Concurrency, Error, EventKind, Policy, PolicyBuilder, Quota, Rate, Rejected, Retry,
+    Settings, Snapshot, Unenforced, guarded, registry,
+};
+use tokio::time::{Instant, advance, sleep};
+
+fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+fn shadow(build: impl FnOnce(PolicyBuilder) -> PolicyBuilder) -> Policy {
+    build(Policy::builder("shadow")).shadow(true).build().unwrap()
+}
+
+fn unenforced(policy: &Policy) -> (u64, u64, u64) {
+    let Unenforced { rejected, delayed, retried, .. } = policy.snapshot().shadow;
+    (rejected, delayed, retried)
+}
+
+async fn good(policy: &Policy) -> Result<(), Error<io::Error>> {
+    policy.call(async || Ok(())).await
+}
+
+async fn slow(policy: &Policy, takes: Duration) -> Result<(), Error<io::Error>> {
+    let body = async || {
+        sleep(takes).await;
+        Ok(())
+    };
+    policy.call(body).await
+}
+
+async fn bad(policy: &Policy) -> Error<io::Error> {
+    policy.call(async || Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionReset))).await.unwrap_err()
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_over_a_rate_run_at_once_and_the_waits_that_they_would_have_had_are_reported() {
+    let policy = shadow(|policy| policy.rate(Rate::per_second(1).max_wait(secs(3))));
+    let (mut events, start) = (policy.subscribe(), Instant::now());
+    for _ in 0..6 {
+        good(&policy).await.unwrap();
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    // The first is let through; those that follow would have waited 1, 2 and 3 s, and the others too long.
+    assert_eq!(unenforced(&policy), (2, 3, 0));
+    let mut waits = Vec::new();
+    while let Some(event) = events.try_recv() {
+        assert!(event.shadow, "{event}");
+        match event.kind {
+            EventKind::Waited { wait, .. } => waits.push(wait.as_millis()),
+            EventKind::Rejected { rejected: Rejected::RateLimited { retry_after, .. }, .. } => {
+                assert!(retry_after > secs(3), "{retry_after:?}");
+            }
+            kind => unreachable!("{kind:?}"),
+        }
+    }
+    assert_eq!(waits, [1_000, 2_000, 3_000]);
+    let Snapshot { rejections, calls, waits, .. } = policy.snapshot();
+    assert_eq!((rejections.total(), calls, waits), (0, 6, 0), "nothing of it has happened");
+}
+
+#[tokio::test(start_paused = true)]
+async fn as_much_as_the_rate_allows_is_not_reported_however_long_it_runs() {
+    let policy = shadow(|policy| policy.rate(Rate::per_second(10)).quota(Quota::per_minute(700)));
+    for _ in 0..1_200 {
+        good(&policy).await.unwrap();
+        advance(Duration::from_millis(100)).await;
+    }
+    assert_eq!(unenforced(&policy), (0, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_over_a_quota_or_above_the_attempts_in_flight_run() {
+    let policy = shadow(|policy| policy.quota(Quota::per_hour(2).max_wait(Duration::ZERO)));
+    for _ in 0..5 {
+        good(&policy).await.unwrap();
+    }
+    assert_eq!(unenforced(&policy), (3, 0, 0));
+
+    let policy = shadow(|policy| policy.concurrency(Concurrency::new(2)));
+    let call = || slow(&policy, secs(1));
+    let start = Instant::now();
+    let (a, b, c) = tokio::join!(call(), call(), call());
+    assert!(a.is_ok() && b.is_ok() && c.is_ok());
+    assert_eq!(start.elapsed(), secs(1));
+    assert_eq!(unenforced(&policy), (1, 0, 0));
+    assert_eq!(policy.snapshot().in_flight, Some(0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_breaker_lets_everything_through_and_closes_by_its_probes() {
+    let breaker = Breaker::consecutive(2).recovery(secs(10)).recovery_jitter(0.0).successes(1);
+    let policy = shadow(|policy| policy.breaker(breaker));
+    for _ in 0..5 {
+        assert!(matches!(bad(&policy).await, Error::Call { .. }));
+    }
+    assert_eq!(unenforced(&policy), (3, 0, 0), "the last three would have been rejected");
+    assert_eq!(policy.snapshot().breaker, Some(BreakerState::Open));
+    // What it would not have let through says nothing: these good calls do not close it.
+    good(&policy).await.unwrap();
+    assert_eq!(policy.snapshot().breaker, Some(BreakerState::Open));
+    advance(Duration::from_millis(10_001)).await;
+    good(&policy).await.unwrap();
+    assert_eq!(policy.snapshot().breaker, Some(BreakerState::Closed));
+    assert_eq!(unenforced(&policy), (4, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn neither_retries_nor_timeouts_nor_a_forced_breaker_change_a_call() {
+    let policy = shadow(|policy| {
+        policy.retries(Retry::new(3)).timeout(secs(5)).attempt_timeout(secs(2)).breaker(Breaker::consecutive(5))
+    });
+    let start = Instant::now();
+    assert!(matches!(bad(&policy).await, Error::Call { attempts: 1, .. }));
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert_eq!(unenforced(&policy), (0, 0, 1), "the retry is reported");
+    slow(&policy, secs(60)).await.unwrap();
+    policy.force_open();
+    good(&policy).await.unwrap();
+    assert_eq!(unenforced(&policy), (1, 0, 1));
+}
+
+#[guarded(name = "shadow.attribute", rate("1/h", max_wait = "0s"), retries = 2, timeout = "1500ms", shadow = true)]
+async fn attribute(works: bool) -> Result<u32, Error<io::Error>> {
+    sleep(secs(2)).await;
+    if works { Ok(1) } else { Err(io::ErrorKind::ConnectionReset.into()) }
+}
+
+apiguard::policy! {
+    static SHARED = (rate("1/h", max_wait = "0s"), shadow = true, name = "shadow.shared");
+}
+
+#[guarded(policy = SHARED, timeout = "1s", attempt_timeout = "500ms", key = tenant)]
+async fn shared(tenant: u32) -> Result<u32, Error<io::Error>> {
+    sleep(secs(2)).await;
+    Ok(tenant)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_attribute_can_say_so_and_a_shared_policy_and_keys() {
+    let start = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(attribute(true).await.unwrap(), 1);
+    }
+    attribute(false).await.unwrap_err();
+    assert_eq!(start.elapsed(), secs(8), "four attempts");
+    assert_eq!(unenforced(registry().get("shadow.attribute").unwrap()).0, 3);
+
+    for tenant in [1, 1, 2, 1] {
+        assert_eq!(shared(tenant).await.unwrap(), tenant);
+    }
+    assert_eq!(unenforced(registry().get("shadow.shared").unwrap()).0, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_can_be_switched_while_the_policy_runs() {
+    let settings = Settings::new().rate(Rate::per_hour(1).max_wait(Duration::ZERO)).timeout(secs(1));
+    let policy = Policy::builder("switched").settings(settings).build().unwrap();
+    good(&policy).await.unwrap();
+    assert!(good(&policy).await.is_err());
+    policy.configure(settings.shadow(true)).unwrap();
+    good(&policy).await.unwrap();
+    slow(&policy, secs(2)).await.unwrap();
+    assert!(policy.snapshot().to_string().contains("in shadow, would have rejected 2"), "{}", policy.snapshot());
+    policy.configure(settings).unwrap();
+    assert!(good(&policy).await.is_err());
+}
