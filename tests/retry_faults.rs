@@ -3,11 +3,18 @@
 
 #![allow(clippy::unwrap_used)] // the helpers of a test are a test
 
+mod support;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apiguard::{Budget, Concurrency, Error, Jitter, Policy, Rate, Rejected, Retry, Settings, Verdict};
+use apiguard::http::ResponseExt;
+use apiguard::{
+    Breaker, BreakerState, Budget, Classify, Concurrency, Error, Jitter, Policy, Rate, Rejected, Retry, Settings,
+    Statuses, Verdict,
+};
+use support::{Answer, Server};
 use tokio::time::Instant;
 
 fn ms(count: u64) -> Duration {
@@ -52,6 +59,89 @@ async fn r01_r02_no_pause_after_the_last_attempt_and_delays_as_documented() {
         assert!(times.iter().zip(expected.into_iter().take(7)).all(is_exact), "{retries}: {times:?}");
         assert_eq!((times.len(), end), (retries as usize + 1, *times.last().unwrap()));
     }
+}
+
+/// R04: nothing is sent before the server allows it, whatever the form, the status and the type that the body returns. R10: nor does it
+/// matter what the clock on the wall says: dates are compared with the server's own.
+#[tokio::test(start_paused = true)]
+async fn r04_r10_no_attempt_before_the_server_allows_it_by_whatever_clock() {
+    let date = |offset: i64| {
+        let now = std::time::SystemTime::now();
+        let apart = secs(offset.unsigned_abs());
+        httpdate::fmt_http_date(if offset < 0 { now - apart } else { now + apart })
+    };
+    let mut cases = vec![
+        Answer::new(429).header("retry-after", "5"),
+        Answer::new(503).header("retry-after", "5"),
+        Answer::new(503).header("retry-after-ms", "5000"),
+        Answer::new(429).header("ratelimit", "\"default\";r=0;t=5"),
+        Answer::new(503).header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "5"),
+        Answer::new(301).header("retry-after", "5"),
+        Answer::new(413).header("retry-after", "5"),
+    ];
+    for clock in [-3_600, 0, 3_600] {
+        cases.push(Answer::new(503).header("date", date(clock)).header("retry-after", date(clock + 5)));
+    }
+    let statuses = Statuses::RETRIED.with(301).with(413);
+    let policy = policy(&Settings::new().retries(exact(1).statuses(statuses)));
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    for (index, answer) in cases.into_iter().enumerate() {
+        for checked in [true, false] {
+            let server = Server::scripted([answer.clone()], Answer::new(200)).await;
+            let send = || client.get(&server.url).send();
+            let status = if checked {
+                let call = async || Ok::<_, apiguard::reqwest::Error>(send().await?.checked()?.status());
+                // A redirect passes the check: it has to be returned to be judged.
+                match policy.call(call).await {
+                    Ok(status) if status == 301 => continue,
+                    ended => ended.unwrap(),
+                }
+            } else {
+                let judge = |outcome: &reqwest::Result<reqwest::Response>| {
+                    let response = outcome.as_ref().unwrap();
+                    Verdict::of_status(response.status().as_u16(), response.retry_after(), &statuses)
+                };
+                policy.call_with(judge, async || send().await).await.unwrap().status()
+            };
+            assert_eq!(status, 200, "case {index}");
+            let arrivals = server.arrivals();
+            let waited = arrivals[1] - arrivals[0];
+            assert!((ms(4_999)..ms(5_100)).contains(&waited), "case {index}: {waited:?}");
+        }
+    }
+}
+
+/// R15: a hedge: two calls race, the loser is dropped. Its place is free, and it is no failure.
+#[tokio::test(start_paused = true)]
+async fn r15_the_loser_of_a_hedge_leaves_nothing_behind() {
+    let settings = Settings::new().concurrency(Concurrency::new(2)).breaker(Breaker::consecutive(1)).retries(exact(2));
+    let policy = policy(&settings);
+    let attempt = |takes| {
+        let policy = policy.clone();
+        async move {
+            policy
+                .call(async || {
+                    tokio::time::sleep(takes).await;
+                    Ok::<_, io::Error>(takes)
+                })
+                .await
+        }
+    };
+    for _ in 0..1_000 {
+        let first = attempt(secs(3));
+        let second = async {
+            tokio::time::sleep(ms(100)).await;
+            attempt(ms(50)).await
+        };
+        let won = tokio::select! { won = first => won, won = second => won };
+        assert_eq!(won.unwrap(), ms(50));
+    }
+    let snapshot = policy.snapshot();
+    assert_eq!((snapshot.in_flight, snapshot.breaker), (Some(0), Some(BreakerState::Closed)));
+    assert_eq!(
+        (snapshot.outcomes.successes, snapshot.outcomes.abandoned, snapshot.outcomes.failures),
+        (1_000, 1_000, 0)
+    );
 }
 
 /// R09: a call of 15 s with attempts of 10 s ends by then.
