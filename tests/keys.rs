@@ -42,6 +42,26 @@ async fn each_key_has_its_own_limit_and_breaker() {
     assert!((3..=4).contains(&snapshot.keys), "{}", snapshot.keys);
 }
 
+#[guarded(rate("1/h", max_wait = "0s"), key = id % 3 == 0)]
+async fn expression(id: u32) -> Answer {
+    Ok(id)
+}
+
+#[guarded(rate("1/h", max_wait = "0s"), key = id as u8)]
+async fn cast(id: u32) -> Answer {
+    Ok(id)
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_expression_can_be_a_key() {
+    for (id, is_let_through) in [(1, true), (3, true), (2, false), (6, false)] {
+        assert_eq!(expression(id).await.is_ok(), is_let_through, "{id}");
+    }
+    for (id, is_let_through) in [(1, true), (2, true), (257, false)] {
+        assert_eq!(cast(id).await.is_ok(), is_let_through, "{id}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn idle_keys_are_dropped_and_active_ones_are_not_whatever_comes() {
     let settings = Settings::new()

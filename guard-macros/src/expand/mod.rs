@@ -237,7 +237,7 @@ fn policy(draft: &Draft, home: Home<'_>, function: &Ident, private: &TokenStream
     // Once per call, and in the order in which they are evaluated.
     let key = draft.key.as_ref().map(|key| {
         let (start, end) = ends(key);
-        let key = call_at((start, end), private, &["key"], quote_spanned!(start=> &#key));
+        let key = call_at((start, end), private, &["key"], quote_spanned!(start=> &(#key)));
         quote!(, #key)
     });
     let new = if key.is_some() { "keyed" } else { "new" };
