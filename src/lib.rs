@@ -19,6 +19,7 @@
 //! - [`Policy`] holds the settings and the state; [`registry()`] lists every policy of the program.
 //! - [`Rejected`] and [`Error`] say why a call did not run and when to come back.
 //! - [`Verdict`] and [`Classify`] say what an outcome means.
+//! - [`presets`] has limits that vendors publish, and retries and breakers that other libraries make.
 //! - [`Keyed`] has a state for each key ([what limits promise](guide::limits)); [`TokenBucket`], [`Window`], [`CircuitBreaker`]
 //!   ([what opens it](guide::breaker)), [`Backoff`] and [`RetryBudget`] work alone.
 
@@ -32,6 +33,8 @@ pub use guard_runtime::{
     PolicyBuilder, PolicyName, Problem, Problems, Quota, Rate, Ratio, Refused, Registry, Rejected, Rejections, Retry,
     RetryBudget, Settings, Snapshot, Statuses, TokenBucket, Transition, Unenforced, Verdict, Window, attempt, registry,
 };
+
+pub use guard_runtime::presets;
 
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]

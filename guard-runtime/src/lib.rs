@@ -42,7 +42,7 @@ pub use context::attempt;
 pub use event::{Event, EventKind, Events};
 pub use guard_spec::{
     Breaker, Budget, Concurrency, InvalidSettings, Jitter, Problem, Problems, Quota, Rate, Ratio, Retry, Settings,
-    Statuses,
+    Statuses, presets,
 };
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]

@@ -12,6 +12,7 @@ mod breaker;
 mod check;
 mod concurrency;
 pub mod parse;
+pub mod presets;
 mod quota;
 mod rate;
 mod ratio;
