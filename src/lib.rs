@@ -15,6 +15,8 @@
 //! # }
 //! ```
 //!
+//! New here? [A first call in five minutes](guide::start); [all pages](guide).
+//!
 //! - [`guarded`] is the attribute ([what it writes](guide::expansion)), [`policy!`] declares a policy that several functions share.
 //! - [`Policy`] holds the settings and the state; [`registry()`] lists every policy of the program.
 //! - [`Rejected`] and [`Error`] say why a call did not run and when to come back.
@@ -46,17 +48,40 @@ pub use guard_runtime::{http, observe};
 #[doc(hidden)]
 pub use guard_runtime::private as __private;
 
-/// Long pages.
+/// Long pages, in the order in which to read them: [`start`](guide::start), [`retries`](guide::retries), [`breaker`](guide::breaker),
+/// [`limits`](guide::limits), [`composition`](guide::composition), [`choosing`](guide::choosing), [`feedback`](guide::feedback),
+/// [`migration`](guide::migration), [`expansion`](guide::expansion), [`faq`](guide::faq).
 #[cfg(any(doc, doctest))]
 pub mod guide {
+    #[doc = include_str!("../docs/start.md")]
+    pub mod start {}
+
+    #[doc = include_str!("../docs/retries.md")]
+    pub mod retries {}
+
     #[doc = include_str!("../docs/breaker.md")]
     pub mod breaker {}
+
+    #[doc = include_str!("../docs/limits.md")]
+    pub mod limits {}
+
+    #[doc = include_str!("../docs/composition.md")]
+    pub mod composition {}
+
+    #[doc = include_str!("../docs/choosing.md")]
+    pub mod choosing {}
+
+    #[doc = include_str!("../docs/feedback.md")]
+    pub mod feedback {}
+
+    #[doc = include_str!("../docs/migration.md")]
+    pub mod migration {}
 
     #[doc = include_str!("../docs/expansion.md")]
     pub mod expansion {}
 
-    #[doc = include_str!("../docs/limits.md")]
-    pub mod limits {}
+    #[doc = include_str!("../docs/faq.md")]
+    pub mod faq {}
 }
 
 /// The README's examples are tests.
