@@ -63,7 +63,7 @@ fn a_greedy_and_a_broken_tenant_take_nothing_from_a_quiet_one() {
     assert!(quiet.contains("good") && !quiet.contains("limited") && !quiet.contains("open"), "{quiet}");
     assert!(line("greedy").contains("rate limited"), "{text}");
     assert!(line("broken").contains("\"failed\": 3"), "{text}");
-    assert_story(&text, &["2 of them are dropped, and 1 stay", "`broken`, whose breaker is open: circuit open"]);
+    assert_story(&text, &["without those that are idle: 1\n", "`broken`, whose breaker is open: circuit open"]);
 }
 
 #[test]
