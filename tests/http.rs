@@ -340,3 +340,21 @@ async fn a_connection_that_is_refused_is_retried_and_named_without_its_url() {
     let shown = format!("{error} {error:?}");
     assert!(!shown.contains("secret"), "{shown}");
 }
+
+#[guarded(name = "http.exhausted", rate("100/s", burst = 10), retries(1, jitter = "none"))]
+async fn exhausted(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+/// As GitHub answers: no 429, no `Retry-After`.
+#[tokio::test(start_paused = true)]
+async fn a_failing_answer_whose_limit_has_nothing_left_holds_the_others_back_whatever_its_status() {
+    let forbidden = Answer::new(403).header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "20");
+    let server = Server::scripted([forbidden], Answer::new(200)).await;
+    let client = reqwest::Client::new();
+    let error = exhausted(&client, &server.url).await.unwrap_err();
+    assert_eq!((error.status().unwrap(), server.requests()), (http::StatusCode::FORBIDDEN, 1), "it is not repeated");
+    let start = Instant::now();
+    exhausted(&client, &server.url).await.unwrap();
+    assert!((20_000..=20_003).contains(&ms_since(start)), "{}", ms_since(start));
+}

@@ -335,9 +335,13 @@ fn may_change(draft: &Draft, field: Field, index: usize) -> bool {
     let (breaker, retries) = (draft.breaker.as_ref(), draft.retries.as_ref());
     match field {
         Field::BreakerMinCalls => breaker.is_some_and(|breaker| open(breaker.window.as_ref())),
-        Field::BreakerRecoveryCap => breaker.is_some_and(|breaker| open(breaker.recovery.as_ref())),
+        Field::BreakerRecoveryCap => {
+            breaker.is_some_and(|breaker| open(breaker.recovery.as_ref()) || open(breaker.failures.as_ref()))
+        }
         Field::RateBurst => draft.rates.get(index).is_some_and(|rate| rate.rate.is_const()),
-        Field::RetriesBase => retries.is_some_and(|retries| open(retries.base.as_ref()) || open(retries.cap.as_ref())),
+        Field::RetriesBase => retries.is_some_and(|retries| {
+            open(Some(&retries.max)) || open(retries.base.as_ref()) || open(retries.cap.as_ref())
+        }),
         Field::Timeout => retries.is_some_and(|retries| {
             open(Some(&retries.max)) || open(retries.base.as_ref()) || open(retries.jitter.as_ref())
         }),
@@ -459,7 +463,24 @@ pub(crate) fn left_to_const(draft: &Draft) -> Vec<(Field, usize, TokenStream)> {
     let or = |field, index| match field {
         Field::RateBurst | Field::RateMaxWait => place(draft, Field::Rate, index),
         Field::QuotaMaxWait => place(draft, Field::Quota, index),
-        Field::RetriesBase => place(draft, Field::RetriesCap, index),
+        Field::RetriesBase => place(draft, Field::RetriesCap, index).or_else(|| place(draft, Field::Retries, index)),
+        // One constant may be the whole of them.
+        Field::RetriesFactor
+        | Field::RetriesCap
+        | Field::RetriesJitter
+        | Field::RetriesBudget
+        | Field::RetriesStatuses => place(draft, Field::Retries, index),
+        Field::BreakerFailureRate
+        | Field::BreakerWindow
+        | Field::BreakerMinCalls
+        | Field::BreakerSlowCall
+        | Field::BreakerSlowRate
+        | Field::BreakerRecovery
+        | Field::BreakerRecoveryJitter
+        | Field::BreakerRecoveryCap
+        | Field::BreakerSuccesses
+        | Field::BreakerProbes => place(draft, Field::Breaker, index),
+        Field::ConcurrencyMaxWait => place(draft, Field::Concurrency, index),
         _ => None,
     };
     let at = |(field, index)| Some((field, index, place(draft, field, index).or_else(|| or(field, index))?.tokens()));

@@ -67,7 +67,8 @@ use proc_macro::TokenStream;
 /// | `crate` | `crate = my::apiguard` | where apiguard is, when it was renamed | `::apiguard` |
 ///
 /// Durations are whole numbers with units: `250ms`, `2s`, `1m30s`, `1h`, `1d`. Rates are `N/s`, `N/m`, `N/h`, `N/d`, or `N`
-/// per any duration: `5/250ms`. Values may be constants instead: `rate = LIMIT` with `const LIMIT: Rate`, `retries = N`,
+/// per any duration: `5/250ms`. Values may be constants instead: `rate = LIMIT` with `const LIMIT: Rate`, `retries = N` or the whole of it
+/// (`retries = RETRY` with `const RETRY: Retry`, `breaker` and `concurrency` likewise),
 /// `timeout = T` with `const T: Duration`; a constant out of range is a compile error, too. (They are values of a static: in
 /// a method write the type's name instead of `Self`.)
 ///
@@ -202,7 +203,7 @@ fn guard_function(
 /// ```
 ///
 /// The settings are those of `#[guarded]` that say what a policy is: `name`, `rate`, `quota`, `concurrency`, `breaker`, `retries`, `timeout`,
-/// `attempt_timeout`, and `doc` and `crate`. The default name is `module::NAME`.
+/// `attempt_timeout`, `max_pause`, `abandoned`, `shadow`, and `doc` and `crate`. The default name is `module::NAME`.
 #[proc_macro]
 pub fn policy(policies: TokenStream) -> TokenStream {
     policy::policies(policies.into()).into()

@@ -86,8 +86,16 @@ fn built(draft: &Draft, private: &TokenStream) -> TokenStream {
         tokens.extend(method(if index == 0 { "quota" } else { "and_quota" }, &quote!(#quota #max_wait)));
     }
     if let Some(draft) = &draft.concurrency {
-        let (limit, max_wait) = (part(&draft.limit, private, "count", to_tokens), max_wait(&draft.max_wait));
-        tokens.extend(quote!(.concurrency(#private::Concurrency::new(#limit) #max_wait)));
+        let limit = match &draft.limit {
+            Value::Known(limit, _) => quote!(#private::Concurrency::new(#limit)),
+            // A `u32` or a `Concurrency`.
+            Value::Const(value) => {
+                let limit = constant(value, private, "concurrency");
+                quote!(#limit.concurrency())
+            }
+        };
+        let max_wait = max_wait(&draft.max_wait);
+        tokens.extend(quote!(.concurrency(#limit #max_wait)));
     }
     if let Some(draft) = &draft.breaker {
         let breaker = breaker(draft, private);
@@ -95,7 +103,14 @@ fn built(draft: &Draft, private: &TokenStream) -> TokenStream {
     }
     if let Some(draft) = &draft.retries {
         let time = |value: &Option<_>| value.as_ref().map(|value| part(value, private, "duration", to_duration));
-        let max = part(&draft.max, private, "count", to_tokens);
+        let retry = match &draft.max {
+            Value::Known(max, _) => quote!(#private::Retry::new(#max)),
+            // A `u32` or a `Retry`.
+            Value::Const(value) => {
+                let retries = constant(value, private, "retries");
+                quote!(#retries.retry())
+            }
+        };
         let (base, cap) = (inner("base", time(&draft.base)), inner("cap", time(&draft.cap)));
         let factor = draft.factor.as_ref().map(|factor| {
             let name = if factor.is_const() { "factor" } else { "factor_ratio" };
@@ -112,7 +127,7 @@ fn built(draft: &Draft, private: &TokenStream) -> TokenStream {
         let statuses = draft.statuses.as_ref();
         let statuses = statuses.map(|set| part(set, private, "statuses", |set| statuses_tokens(set, private)));
         let statuses = inner("statuses", statuses);
-        tokens.extend(quote!(.retries(#private::Retry::new(#max) #base #factor #cap #jitter #budget #statuses)));
+        tokens.extend(quote!(.retries(#retry #base #factor #cap #jitter #budget #statuses)));
     }
     let time = |value: &Option<_>| value.as_ref().map(|value| part(value, private, "duration", to_duration));
     tokens.extend(inner("timeout", time(&draft.timeout)));
@@ -136,8 +151,12 @@ fn breaker(draft: &BreakerDraft, private: &TokenStream) -> TokenStream {
         }
     };
     let (mut breaker, mut slow_call) = (TokenStream::new(), draft.slow_call.as_ref().map(time));
-    if let Some(failures) = draft.failures.as_ref().map(count) {
+    if let Some(Value::Known(failures, _)) = &draft.failures {
         breaker.extend(quote!(#private::Breaker::consecutive(#failures)));
+    } else if let Some(Value::Const(value)) = &draft.failures {
+        // A `u32` or a `Breaker`.
+        let failures = constant(value, private, "breaker");
+        breaker.extend(quote!(#failures.breaker()));
     } else if let Some(rate) = draft.failure_rate.as_ref().map(share) {
         breaker.extend(quote!(#private::Breaker::failure_rate_ratio(#rate)));
     } else {

@@ -145,7 +145,8 @@ fn period(period: Duration) -> String {
 fn retries(draft: &Draft) -> Option<String> {
     let retries = draft.retries.as_ref()?;
     let Some(max) = retries.max.known() else {
-        return Some(format!("up to `{}` retries", shown_plain(&retries.max)));
+        // A number, or all of it.
+        return Some(format!("retries: `{}`", shown_plain(&retries.max)));
     };
     if max == 0 {
         return Some("one attempt".into());
@@ -225,6 +226,10 @@ fn waiting(draft: &Draft) -> Option<String> {
 
 fn breaker(draft: &Draft) -> Option<String> {
     let draft = draft.breaker.as_ref()?;
+    if let Some(Value::Const(failures)) = &draft.failures {
+        // A number, or all of it.
+        return Some(format!("breaker: `{}`", typed(failures)));
+    }
     // What is not said is as the settings have it.
     let known = draft.known();
     let window = || match &draft.window {
@@ -387,7 +392,7 @@ mod tests {
             of("rate(LIMITS.search, max_wait = PATIENCE), retries = N, breaker(5, recovery = Duration::from_secs(5))"),
             [
                 "attempts at the rate `LIMITS.search`; at most `PATIENCE` are spent waiting for a turn",
-                "up to `N` retries",
+                "retries: `N`",
                 "after 5 failed attempts in a row none is made for `Duration::from_secs(5)` and up to 10 % more; then 2 good probes let all through again",
             ]
         );

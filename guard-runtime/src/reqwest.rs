@@ -226,6 +226,13 @@ impl Classify for Error {
         }
     }
 
+    fn pause(&self) -> Option<Duration> {
+        match self {
+            Error::Status(error) => error.pause(),
+            Error::Rejected(_) | Error::Transport(_) => None,
+        }
+    }
+
     fn header(&self) -> Option<&'static str> {
         match self {
             Error::Status(error) => error.header(),

@@ -20,8 +20,9 @@
 //! assert_eq!(policy.settings().rate_limit(), Some(&presets::stripe::LIVE));
 //! ```
 //!
-//! A [`Rate`], a [`Quota`] and a [`Budget`] are values in the attribute and in `policy!`. A whole [`Retry`], [`Breaker`] or
-//! [`Settings`] is not: it makes a `Policy`, which functions then share. (One that is made by hand is not in the registry.)
+//! A [`Rate`], a [`Quota`], a [`Retry`], a [`Breaker`] and a [`Budget`] are values in the attribute and in `policy!`; what is beside one
+//! of them changes it: `retries(presets::aws::STANDARD, cap = "5s")`. Whole [`Settings`] make a `Policy`, which functions then share.
+//! (One that is made by hand is not in the registry.)
 //!
 //! ```
 //! use apiguard::{Error, Policy, guarded, presets};

@@ -5,7 +5,7 @@
 use std::io;
 use std::time::Duration;
 
-use apiguard::{Budget, Error, Jitter, Rate, Ratio, Statuses, guarded};
+use apiguard::{Breaker, Budget, Concurrency, Error, Jitter, Rate, Ratio, Retry, Statuses, guarded};
 
 const LIMIT: Rate = Rate::per_second(100).burst(20);
 const RETRIES: u32 = 3;
@@ -93,6 +93,36 @@ struct Table {
 
 const TABLE: Table = Table { limits: LIMIT };
 
+const RETRY: Retry = Retry::new(3).base(Duration::from_millis(200)).cap(Duration::from_millis(800));
+const BREAKER: Breaker = Breaker::failure_rate(0.5).min_calls(10);
+
+/// Each the whole of a setting.
+#[guarded(
+    name = "constants.whole",
+    rate = apiguard::presets::stripe::LIVE,
+    retries = RETRY,
+    breaker = BREAKER,
+    concurrency = Concurrency::new(8).max_wait(Duration::ZERO),
+    timeout = "1s"
+)]
+async fn whole() -> Result<u32, Error<io::Error>> {
+    Ok(1)
+}
+
+#[guarded(
+    name = "constants.changed",
+    retries(RETRY, cap = "2s"),
+    breaker(BREAKER, recovery = "5s"),
+    concurrency(Concurrency::new(8), max_wait = "1s")
+)]
+async fn changed() -> Result<u32, Error<io::Error>> {
+    Ok(1)
+}
+
+apiguard::policy! {
+    static WHOLE = (retries = apiguard::presets::aws::STANDARD, breaker = apiguard::presets::polly::BREAKER);
+}
+
 fn main() {
     drop(named_like_an_argument(&[]));
     drop(every_value(String::new()));
@@ -102,6 +132,8 @@ fn main() {
     drop(windowed());
     drop(slow());
     drop(shared());
+    drop((whole(), changed()));
+    assert_eq!(WHOLE.settings().retry(), Some(&apiguard::presets::aws::STANDARD));
     assert!(apiguard::registry().get("constants.every_value").is_some());
     assert!(apiguard::registry().get("constants.shared").is_some());
 }

@@ -31,20 +31,23 @@ pub struct StatusError {
     retry_after: Option<Duration>,
     /// The name of the header that says so.
     header: Option<&'static str>,
+    /// How long the server's limits have nothing left.
+    exhausted: Option<Duration>,
 }
 
 impl StatusError {
     /// A status, and how long the server asked to wait: for clients whose responses are not [`ResponseExt`].
     #[must_use]
     pub const fn new(status: StatusCode, retry_after: Option<Duration>) -> StatusError {
-        StatusError { status, retry_after, header: None }
+        StatusError { status, retry_after, header: None, exhausted: None }
     }
 
     /// A status, and the wait that its response's headers ask for: that of [`Feedback::wait`].
     #[must_use]
     pub fn from_headers(status: StatusCode, headers: &HeaderMap) -> StatusError {
+        let Judged { pause: exhausted, .. } = judged(status, headers);
         let (retry_after, header) = Feedback::from_headers(headers).wait().unzip();
-        StatusError { status, retry_after, header }
+        StatusError { status, retry_after, header, exhausted }
     }
 
     /// The status.
@@ -166,6 +169,10 @@ impl Classify for StatusError {
 
     fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    fn pause(&self) -> Option<Duration> {
+        self.exhausted
     }
 
     fn header(&self) -> Option<&'static str> {

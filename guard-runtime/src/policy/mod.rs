@@ -467,7 +467,11 @@ impl Policy {
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy").field("name", &self.name).field("settings", &self.settings()).finish_non_exhaustive()
+        let settings = self.settings();
+        f.debug_struct("Policy")
+            .field("name", &self.name)
+            .field("settings", &format_args!("{settings}"))
+            .finish_non_exhaustive()
     }
 }
 

@@ -209,10 +209,18 @@ impl fmt::Display for Snapshot {
                 (rejections.other, "for another reason"),
             ],
         )?;
-        if let Some(tokens) = self.tokens {
-            write!(f, "; {tokens} tokens, {} waiting", self.waiting)?;
+        if self.keys > 0 {
+            // What stands below is that of the calls without one.
+            write!(f, "; {} keys", self.keys)?;
+        } else {
+            if let Some(tokens) = self.tokens {
+                write!(f, "; {tokens} tokens, {} waiting", self.waiting)?;
+            }
+            if let Some(in_flight) = self.in_flight {
+                write!(f, "; {in_flight} in flight")?;
+            }
         }
-        if let Some(breaker) = self.breaker {
+        if let Some(breaker) = self.breaker.filter(|breaker| self.keys == 0 || *breaker != BreakerState::Closed) {
             write!(f, "; breaker {breaker}")?;
         }
         if self.settings.is_shadow() {

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use guard_spec::{Breaker, Budget, Jitter, Quota, Rate, Ratio, Statuses};
+use guard_spec::{Breaker, Budget, Concurrency, Jitter, Quota, Rate, Ratio, Retry, Statuses};
 
 #[diagnostic::on_unimplemented(
     message = "expected a `Rate`, found `{Self}`",
@@ -260,4 +260,130 @@ impl IsName for &'static str {
 #[inline]
 pub const fn name<T: IsName<Value = T>>(value: T) -> <T as IsName>::Value {
     value
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `u32` or a `Retry`, found `{Self}`",
+    label = "neither a `u32` nor a `Retry`",
+    note = "write a whole number such as `5`, or a constant of type `u32` or `Retry` such as `Retry::new(3)`"
+)]
+pub trait IsRetries {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsRetries for u32 {
+    type Value = Retries<u32>;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsRetries for Retry {
+    type Value = Retries<Retry>;
+}
+
+/// The number, or the whole of it.
+#[derive(Debug)]
+pub struct Retries<T>(T);
+
+#[inline]
+pub const fn retries<T: IsRetries<Value = Retries<T>>>(value: T) -> <T as IsRetries>::Value {
+    Retries(value)
+}
+
+impl Retries<u32> {
+    #[inline]
+    pub const fn retry(self) -> Retry {
+        Retry::new(self.0)
+    }
+}
+
+impl Retries<Retry> {
+    #[inline]
+    pub const fn retry(self) -> Retry {
+        self.0
+    }
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `u32` or a `Breaker`, found `{Self}`",
+    label = "neither a `u32` nor a `Breaker`",
+    note = "write a whole number such as `5`, or a constant of type `u32` or `Breaker` such as `Breaker::consecutive(5)`"
+)]
+pub trait IsBreaker {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsBreaker for u32 {
+    type Value = Failures<u32>;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsBreaker for Breaker {
+    type Value = Failures<Breaker>;
+}
+
+/// The number, or the whole of it.
+#[derive(Debug)]
+pub struct Failures<T>(T);
+
+#[inline]
+pub const fn breaker<T: IsBreaker<Value = Failures<T>>>(value: T) -> <T as IsBreaker>::Value {
+    Failures(value)
+}
+
+impl Failures<u32> {
+    #[inline]
+    pub const fn breaker(self) -> Breaker {
+        Breaker::consecutive(self.0)
+    }
+}
+
+impl Failures<Breaker> {
+    #[inline]
+    pub const fn breaker(self) -> Breaker {
+        self.0
+    }
+}
+
+#[diagnostic::on_unimplemented(
+    message = "expected a `u32` or a `Concurrency`, found `{Self}`",
+    label = "neither a `u32` nor a `Concurrency`",
+    note = "write a whole number such as `5`, or a constant of type `u32` or `Concurrency` such as `Concurrency::new(64)`"
+)]
+pub trait IsConcurrency {
+    type Value;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsConcurrency for u32 {
+    type Value = InFlight<u32>;
+}
+
+#[diagnostic::do_not_recommend]
+impl IsConcurrency for Concurrency {
+    type Value = InFlight<Concurrency>;
+}
+
+/// The number, or the whole of it.
+#[derive(Debug)]
+pub struct InFlight<T>(T);
+
+#[inline]
+pub const fn concurrency<T: IsConcurrency<Value = InFlight<T>>>(value: T) -> <T as IsConcurrency>::Value {
+    InFlight(value)
+}
+
+impl InFlight<u32> {
+    #[inline]
+    pub const fn concurrency(self) -> Concurrency {
+        Concurrency::new(self.0)
+    }
+}
+
+impl InFlight<Concurrency> {
+    #[inline]
+    pub const fn concurrency(self) -> Concurrency {
+        self.0
+    }
 }
