@@ -8,6 +8,7 @@
 //! | [`StatusError`] | a failing status and the wait that came with it; no URL, no header values |
 //! | [`observe`] | tells the running call what a response says of limits, when the body does not return it |
 //! | [`ResponseExt::checked`] | turns a response with a failing status into a `StatusError` |
+//! | `Response::from(rejected)` | the response with which a server passes a [`Rejected`](crate::Rejected) on, `Retry-After` included |
 //!
 //! Statuses, responses and [`StatusError`] are [`Classify`](crate::Classify): 429 is throttled, 500, 502, 503 and 504
 //! are transient, other 5xx are failures, other 4xx are permanent, the rest are successes. A policy's `statuses` replace
@@ -18,6 +19,7 @@ mod feedback;
 mod fields;
 mod observe;
 mod rate_limit;
+mod rejection;
 mod reset;
 mod retry_after;
 mod status;

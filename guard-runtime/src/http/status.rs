@@ -8,7 +8,7 @@ use guard_spec::Statuses;
 
 use super::Feedback;
 use crate::verdict::Judged;
-use crate::{Classify, Verdict};
+use crate::{Classify, Rejected, Verdict};
 
 /// A server answered with a failing status.
 ///
@@ -180,13 +180,17 @@ impl Classify for StatusError {
     }
 }
 
+/// One that is made of a rejection by an inner guard is permanent, whatever its status, as the rejection is.
 impl<B> Classify for Response<B> {
     fn classify(&self) -> Verdict {
-        answer(self.status(), self.headers())
+        match self.extensions().get::<Rejected>() {
+            Some(rejected) => rejected.classify(),
+            None => answer(self.status(), self.headers()),
+        }
     }
 
     fn status(&self) -> Option<u16> {
-        Some(self.status().as_u16())
+        self.extensions().get::<Rejected>().is_none().then(|| self.status().as_u16())
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -202,7 +206,10 @@ impl<B> Classify for Response<B> {
     }
 
     fn __judged(&self) -> Judged {
-        judged(self.status(), self.headers())
+        match self.extensions().get::<Rejected>() {
+            Some(rejected) => Judged::by(rejected.classify()),
+            None => judged(self.status(), self.headers()),
+        }
     }
 }
 
