@@ -30,20 +30,20 @@ mod waits;
 
 use std::future::Future;
 use std::hash::Hash;
+use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
 
 use guard_spec::{Breaker, Retry, Settings, Statuses};
 
-use self::part::Whole;
-pub(crate) use self::part::{Key, Part};
+pub(crate) use self::part::{Key, Part, Whole};
 pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
 use crate::breaker::{Change, Ended, Pass, Sign};
 use crate::clock::{self, NANOS_PER_MS, Timer};
 use crate::context::{self, Heard, Watched};
 use crate::counters::count;
 use crate::event::EventKind;
-use crate::limiter::{Entry, Flight, Refusal, Taken, Turn};
+use crate::limiter::{Entry, Flight, Limiter, Refusal, Taken, Turn};
 use crate::policy::State;
 use crate::verdict::Judged;
 use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
@@ -107,6 +107,13 @@ pub enum Admission<'c> {
     Rejected(Rejected),
     /// Not yet.
     Waiting(Wait<'c>),
+}
+
+/// As [`Admission`], with a turn that does not borrow the call.
+pub(crate) enum Decision<L: Deref<Target = Limiter>> {
+    Admitted,
+    Rejected(Rejected),
+    Waits(Turn<L>, u64),
 }
 
 impl<'p> Call<'p> {
@@ -250,30 +257,36 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[cold]
     #[inline(never)]
     pub fn admit_slowly(&mut self) -> Admission<'_> {
+        match self.decide() {
+            Decision::Admitted => Admission::Admitted,
+            Decision::Rejected(rejected) => Admission::Rejected(rejected),
+            Decision::Waits(turn, since) => Admission::Waiting(Wait(Box::pin(self.wait(turn, since)))),
+        }
+    }
+
+    /// As [`admit_slowly`](Call::admit_slowly), for those who keep the call in its [`wait`](Call::wait).
+    pub(crate) fn decide(&mut self) -> Decision<S::Limiter> {
         let now = clock::now();
         if self.policy.is_shadow() {
             self.admit_in_shadow(now);
-            return Admission::Admitted;
+            return Decision::Admitted;
         }
         if self.attempts > 0 && now >= self.deadline {
-            return Admission::Rejected(self.timed_out(self.timeout()));
+            return Decision::Rejected(self.timed_out(self.timeout()));
         }
         if let Err(retry_after) = self.check_breaker(now) {
-            return Admission::Rejected(self.circuit_open(retry_after));
+            return Decision::Rejected(self.circuit_open(retry_after));
         }
         // Half of the time that is left is the attempt's: with a turn at the very deadline, an overloaded policy would spend
         // its rate on attempts that are cut off, and hold that against the service.
         let patience = self.patience().min(self.last_instant().saturating_sub(now) / 2);
         let latest = now.saturating_add(patience);
         match self.part.enter(self.policy, self.cost, now, latest) {
-            Err(refusal) => Admission::Rejected(self.refused(refusal)),
-            Ok(Entry::Turn(ticket)) => {
-                let turn = Turn::new(self.part.limiter(self.policy), ticket);
-                Admission::Waiting(Wait(Box::pin(self.wait(turn, now))))
-            }
+            Err(refusal) => Decision::Rejected(self.refused(refusal)),
+            Ok(Entry::Turn(ticket)) => Decision::Waits(Turn::new(self.part.limiter(self.policy), ticket), now),
             Ok(Entry::Taken(taken)) => match self.admit_to_breaker(taken, now) {
-                Ok(()) => Admission::Admitted,
-                Err(rejected) => Admission::Rejected(rejected),
+                Ok(()) => Decision::Admitted,
+                Err(rejected) => Decision::Rejected(rejected),
             },
         }
     }
@@ -309,7 +322,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         Ok(())
     }
 
-    async fn wait(&mut self, turn: Turn<S::Limiter>, since: u64) -> Result<(), Rejected> {
+    /// Waits for a turn, since an instant.
+    pub(crate) async fn wait(&mut self, turn: Turn<S::Limiter>, since: u64) -> Result<(), Rejected> {
         count(&self.policy.counters.waits);
         let taken = match turn.await {
             Ok(taken) => taken,
