@@ -41,6 +41,9 @@ pub use guard_runtime::presets;
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use guard_runtime::reqwest;
+#[cfg(feature = "tower")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
+pub use guard_runtime::tower;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub use guard_runtime::{http, observe};
@@ -73,6 +76,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/feedback.md")]
     pub mod feedback {}
+
+    #[doc = include_str!("../docs/tower.md")]
+    pub mod tower {}
 
     #[doc = include_str!("../docs/migration.md")]
     pub mod migration {}

@@ -17,6 +17,8 @@
 mod date;
 mod feedback;
 mod fields;
+#[cfg(any(feature = "tower", test))]
+mod idempotent;
 mod observe;
 mod rate_limit;
 mod rejection;
@@ -27,6 +29,8 @@ mod timestamp;
 mod value;
 
 pub use feedback::Feedback;
+#[cfg(feature = "tower")]
+pub(crate) use idempotent::may_repeat;
 pub use observe::{HasHeaders, observe};
 pub use rate_limit::RateLimit;
 pub use retry_after::RetryAfter;
