@@ -91,3 +91,21 @@ fn tokens_are_settled_and_an_empty_account_is_left_alone_until_its_reset() {
     assert!(at(5) - at(4) >= 1_000, "{text}");
     assert_story(&text, &["took 200 tokens and has used 150", "never admitted", "llm: 9 calls, 8 attempts (8 good)"]);
 }
+
+#[test]
+fn a_service_sheds_load_while_its_upstream_is_down_and_tells_its_clients_when_to_come_back() {
+    let text = printed("axum_upstream");
+    assert_story(
+        &text,
+        &[
+            "all is well, four requests at once\n    4 x 200 OK\n",
+            "tried, and tried again\n    1 x 502 Bad Gateway\n",
+            "the upstream is not asked at all\n    4 x 503 Service Unavailable, Retry-After: ",
+            "a probe finds out\n    1 x 200 OK\n",
+            "more at once than there is room for\n    8 x 200 OK; 12 x 503 Service Unavailable, Retry-After: 1\n",
+            "more than its share\n    ",
+            " 429 Too Many Requests, Retry-After: 1\n",
+            "no business of the others\n    2 x 200 OK\n",
+        ],
+    );
+}
