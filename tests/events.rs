@@ -97,7 +97,11 @@ async fn the_header_that_won_is_named() {
             Answer::new(429).header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "3"),
             &[("paused", "x-ratelimit-reset"), ("retry", "x-ratelimit-reset")],
         ),
-        (Answer::new(503).header("ratelimit", "\"default\";r=0;t=4"), &[("retry", "ratelimit")]),
+        // Its limits have nothing left: that holds for the others, too.
+        (
+            Answer::new(503).header("ratelimit", "\"default\";r=0;t=4"),
+            &[("paused", "ratelimit"), ("retry", "ratelimit")],
+        ),
     ];
     let policy = registry().get("told.headers").unwrap();
     let mut events = policy.subscribe();
