@@ -1,4 +1,4 @@
-//! A [tower](https://docs.rs/tower) layer: any service under a policy, for clients (hyper, tonic) and servers (axum).
+//! A tower layer: any service under a policy, for clients (hyper, tonic) and servers (axum).
 //!
 //! | you have | write |
 //! |---|---|
