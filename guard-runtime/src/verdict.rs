@@ -224,6 +224,12 @@ impl Judged {
         matches!(self, Judged { verdict: Verdict::Success, status: None, pause: None, .. })
     }
 
+    /// An answer of HTTP that is good unless the policy's statuses say otherwise.
+    #[inline]
+    pub(crate) fn is_good_answer(&self) -> bool {
+        self.pause.is_none() && self.status.is_some_and(|status| status < 400)
+    }
+
     pub(crate) fn of<T: Classify + ?Sized>(outcome: &T) -> Judged {
         outcome.__judged()
     }

@@ -236,6 +236,19 @@ impl Statuses {
         self.bits[(index / 64) as usize] & (1 << (index % 64)) != 0
     }
 
+    /// Whether a status is in the set that says nothing bad, one below 400.
+    #[doc(hidden)]
+    pub const fn has_good(&self) -> bool {
+        let (words, bits) = ((400 - Self::FIRST) / 64, (400 - Self::FIRST) % 64);
+        let mut index = 0;
+        let mut found = self.bits[words as usize] & ((1 << bits) - 1);
+        while index < words {
+            found |= self.bits[index as usize];
+            index += 1;
+        }
+        found != 0
+    }
+
     /// The statuses in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u16> + '_ {
         (Self::FIRST..=Self::LAST).filter(|status| self.contains(*status))
@@ -251,6 +264,14 @@ impl fmt::Debug for Statuses {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_set_knows_whether_it_has_a_good_status() {
+        for status in 100..=599 {
+            assert_eq!(Statuses::NONE.with(status).has_good(), status < 400, "{status}");
+        }
+        assert!(!Statuses::RETRIED.has_good() && !Statuses::NONE.has_good());
+    }
 
     #[test]
     fn a_set_of_statuses_holds_what_was_added() {

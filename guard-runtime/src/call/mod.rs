@@ -399,7 +399,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// [`settle`](Call::settle) decides.
     #[inline]
     pub fn succeeded(&mut self, judged: &Judged) -> bool {
-        if !judged.is_plain_success() || self.attempts > 1 {
+        if self.attempts > 1 || !judged.is_plain_success() && !self.is_good_answer(judged) {
             return false;
         }
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
@@ -409,6 +409,14 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             self.tell_breaker(running.pass(), Sign::Good, 0, clock::now());
         }
         true
+    }
+
+    /// Whether it is a good answer of HTTP, and none that is retried nevertheless. Out of line, where it costs other calls nothing.
+    #[inline(never)]
+    fn is_good_answer(&self, judged: &Judged) -> bool {
+        let own = self.site.and_then(Settings::retry);
+        let retries_good = || own.map_or_else(|| self.policy.retries_good(), |own| own.retried_statuses().has_good());
+        judged.is_good_answer() && !retries_good()
     }
 
     /// Tells the guard what an attempt returned; if it is to be repeated, after which pause.

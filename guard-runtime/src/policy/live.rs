@@ -13,6 +13,8 @@ pub(super) struct Live {
     pub(super) timeouts: Timeouts,
     /// Whether the policy only watches.
     shadow: AtomicBool,
+    /// Whether it retries HTTP statuses that say nothing bad.
+    retries_good: AtomicBool,
     /// Moves on with every change: by it a key's state knows whether it was made before.
     version: AtomicU32,
     /// One change at a time.
@@ -52,6 +54,13 @@ const fn attempt_timeout(settings: &Settings) -> u64 {
     }
 }
 
+const fn retries_good(settings: &Settings) -> bool {
+    match settings.retry() {
+        Some(retry) => retry.retried_statuses().has_good(),
+        None => false,
+    }
+}
+
 impl Live {
     pub(super) const fn new(settings: &Settings) -> Live {
         Live {
@@ -60,6 +69,7 @@ impl Live {
                 attempt: AtomicU64::new(attempt_timeout(settings)),
             },
             shadow: AtomicBool::new(settings.is_shadow()),
+            retries_good: AtomicBool::new(retries_good(settings)),
             settings: RwLock::new(*settings),
             version: AtomicU32::new(0),
             changes: Mutex::new(()),
@@ -70,6 +80,11 @@ impl Live {
     pub(super) fn read<T>(&self, read: impl FnOnce(&Settings) -> T) -> T {
         // Settings are replaced whole: a panic cannot leave half of them.
         read(&self.settings.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[inline]
+    pub(super) fn retries_good(&self) -> bool {
+        self.retries_good.load(Relaxed)
     }
 
     #[inline]
@@ -95,6 +110,7 @@ impl Live {
         self.timeouts.call.store(call_timeout(settings), Relaxed);
         self.timeouts.attempt.store(attempt_timeout(settings), Relaxed);
         self.shadow.store(settings.is_shadow(), Relaxed);
+        self.retries_good.store(retries_good(settings), Relaxed);
         // After the settings: whoever reads the version finds them.
         let before = self.version.fetch_add(1, Release);
         (old, before.wrapping_add(1))

@@ -112,6 +112,11 @@ impl Policy {
     }
 
     #[inline]
+    pub(crate) fn retries_good(&self) -> bool {
+        self.live.retries_good()
+    }
+
+    #[inline]
     pub(crate) fn is_shadow(&self) -> bool {
         self.live.is_shadow()
     }
