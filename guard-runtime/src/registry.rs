@@ -3,6 +3,8 @@
 //! `#[guarded]` and `policy!` leave an entry at link time (`inventory`). A crate that nothing in the program names is not
 //! linked, and neither are its policies: name it once (`use payments as _;`).
 
+mod table;
+
 use crate::{Events, Policy, Snapshot, telemetry};
 
 /// The entry of one policy.
@@ -24,6 +26,12 @@ pub fn registry() -> Registry {
 }
 
 /// See [`registry`].
+///
+/// Displays as a table of all policies that fits in 120 columns: settings, breaker and what each has done.
+///
+/// ```
+/// println!("{}", apiguard::registry());
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Registry(());
 
