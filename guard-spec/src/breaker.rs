@@ -64,7 +64,7 @@ impl Breaker {
     const SLOW_RATE: Ratio = Ratio::from_millionths(800_000);
 
     /// Windowed, opening by nothing yet.
-    const WINDOWED: Breaker = Breaker {
+    pub(crate) const WINDOWED: Breaker = Breaker {
         failures: None,
         failure_rate: None,
         window: None,

@@ -20,6 +20,8 @@ mod retry;
 mod settings;
 mod suggest;
 mod text;
+#[cfg(feature = "serde")]
+pub mod words;
 
 pub use breaker::Breaker;
 pub use check::{Field, InvalidSettings, Problem, Problems, Value};

@@ -14,13 +14,13 @@ pub(crate) struct List<T> {
 }
 
 impl<T: Copy> List<T> {
-    const EMPTY: List<T> = List { items: [None; Settings::MOST_LIMITS], given: 0 };
+    pub(crate) const EMPTY: List<T> = List { items: [None; Settings::MOST_LIMITS], given: 0 };
 
-    const fn of(item: T) -> List<T> {
+    pub(crate) const fn of(item: T) -> List<T> {
         List::EMPTY.and(item)
     }
 
-    const fn and(mut self, item: T) -> List<T> {
+    pub(crate) const fn and(mut self, item: T) -> List<T> {
         if self.given < Settings::MOST_LIMITS {
             self.items[self.given] = Some(item);
         }
