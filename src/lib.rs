@@ -38,6 +38,9 @@ pub use guard_runtime::{
 
 pub use guard_runtime::presets;
 
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub use guard_runtime::config;
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use guard_runtime::reqwest;

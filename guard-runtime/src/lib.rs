@@ -20,10 +20,15 @@ mod policy;
 mod random;
 mod registry;
 mod rejected;
+#[cfg(feature = "serde")]
+mod serialize;
 mod sync;
 mod telemetry;
 mod verdict;
 
+#[cfg(feature = "config")]
+#[cfg_attr(docsrs, doc(cfg(feature = "config")))]
+pub mod config;
 #[cfg(feature = "http")]
 #[cfg_attr(docsrs, doc(cfg(feature = "http")))]
 pub mod http;

@@ -156,20 +156,26 @@ impl Policy {
     /// Everything that is wrong with the settings; then nothing has changed.
     pub fn configure(&self, settings: Settings) -> Result<(), InvalidSettings> {
         settings.validate()?;
+        let to_tell = self.change(&settings);
+        self.tell(to_tell);
+        Ok(())
+    }
+
+    /// Holds settings, which are sound, from now on; whom to tell of it, without a lock.
+    pub(crate) fn change(&self, settings: &Settings) -> ToTell {
         let one_at_a_time = self.live.lock();
-        let (old, version) = self.live.replace(&settings);
+        let (old, version) = self.live.replace(settings);
         let now = clock::now();
-        let form = Form::of(&State::unchecked(&settings), now.saturating_add(1), version);
+        let form = Form::of(&State::unchecked(settings), now.saturating_add(1), version);
         let before = || State { version: AtomicU32::new(version.wrapping_sub(1)), ..State::unchecked(&old) };
         let restarts = old.circuit_breaker() != settings.circuit_breaker();
         let states = self.keys.configure(form, restarts, now, &before, &self.state.breaker);
         let mut to_tell = ToTell::default();
         for state in std::iter::once(&self.state).chain(states.iter().map(|state| &**state)) {
-            state.configure(&old, &settings, version, &mut to_tell);
+            state.configure(&old, settings, version, &mut to_tell);
         }
         drop(one_at_a_time);
-        self.tell(to_tell);
-        Ok(())
+        to_tell
     }
 
     /// Calls an async closure under this policy: limits, breaker, retries and timeouts as with the attribute.
@@ -372,7 +378,7 @@ impl Policy {
     }
 
     /// Without a lock.
-    fn tell(&self, ToTell { wakers, changes }: ToTell) {
+    pub(crate) fn tell(&self, ToTell { wakers, changes }: ToTell) {
         wakers.into_iter().for_each(Waker::wake);
         for change in changes {
             self.changed(change);

@@ -36,8 +36,6 @@ pub(crate) fn run() {
     model("a failure against a success: a row is counted or ended", trip_against_success);
     model("probes against each other: one at a time, and its place comes back", probes_against_drop);
     model("a late result against a new generation: it does not count", late_result_against_reset);
-    model("results in a window: each is counted once, and one of them opens it", results_in_a_window);
-    model("a late result against a reset with a window: it is not in the new one", late_result_in_a_window);
 }
 
 fn model(name: &str, body: fn()) {
@@ -388,50 +386,4 @@ fn late_result_against_reset() {
     breaker.force(BreakerState::Closed, Some(&SETTINGS));
     other.join().unwrap();
     assert_eq!((breaker.state(), breaker.failures_in_a_row()), (BreakerState::Closed, 0));
-}
-
-/// Opens when of two calls both have failed.
-const WINDOWED: Breaker =
-    Breaker::failure_rate_ratio(guard_spec::Ratio::ONE).window_calls(4).min_calls(2).recovery_jitter(0.0);
-
-fn windowed() -> Shared<Core> {
-    let breaker = Core::new(Some(&WINDOWED));
-    breaker.state();
-    // Makes what lies beside the word, and the window.
-    settle(&breaker, Sign::Good);
-    breaker.force(BreakerState::Closed, Some(&WINDOWED));
-    Shared::new(breaker)
-}
-
-/// Whether it changed the state.
-fn settle(breaker: &Core, sign: Sign) -> bool {
-    match breaker.admit(NOW, &WINDOWED) {
-        Ok((pass, _)) => breaker.settle(pass, ended(sign), NOW, &WINDOWED).is_some(),
-        Err(_) => false,
-    }
-}
-
-fn results_in_a_window() {
-    let breaker = windowed();
-    let other = thread::spawn({
-        let breaker = Shared::clone(&breaker);
-        move || settle(&breaker, Sign::Bad)
-    });
-    let mine = settle(&breaker, Sign::Bad);
-    let others = other.join().unwrap();
-    assert!(mine != others, "opened by one of them: {mine} {others}");
-    assert_eq!((breaker.state(), breaker.counts().calls), (BreakerState::Open, 0));
-}
-
-fn late_result_in_a_window() {
-    let breaker = windowed();
-    let (late, _) = breaker.admit(NOW, &WINDOWED).expect("closed");
-    let other = thread::spawn({
-        let breaker = Shared::clone(&breaker);
-        move || breaker.settle(late, ended(Sign::Bad), NOW, &WINDOWED)
-    });
-    breaker.force(BreakerState::Closed, Some(&WINDOWED));
-    settle(&breaker, Sign::Bad);
-    other.join().unwrap();
-    assert_eq!((breaker.state(), breaker.counts().failures), (BreakerState::Closed, 1));
 }
