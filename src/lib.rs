@@ -86,6 +86,10 @@ pub mod guide {
     #[doc = include_str!("../docs/migration.md")]
     pub mod migration {}
 
+    #[cfg(feature = "config")]
+    #[doc = include_str!("../docs/configuration.md")]
+    pub mod configuration {}
+
     #[doc = include_str!("../docs/expansion.md")]
     pub mod expansion {}
 

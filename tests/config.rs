@@ -256,6 +256,7 @@ fn all_mistakes_are_reported_at_once_with_line_and_column() {
             "6:12: policies.\"stripe.charges\".rate = \"0/s\" never admits a call; write at least `1/s`",
             "7:5: policies.\"stripe.charges\".retires is no setting; did you mean `retries`?",
             "8:48: policies.\"stripe.charges\".breaker.probs is no setting of `breaker`; did you mean `probes`?",
+            "8:71: policies.\"stripe.charges\".breaker.successes = 0 would never close; write at least `1`",
             "11:17: policies.search.quota[1] = \"é/s\" is not a quota; write one such as `100/s`, `5000/h` or `5/250ms`",
             "12:15: policies.search.concurrency = 0 never admits a call; write at least `1`",
             "14:2: policy is no table of a configuration; did you mean `policies`?",
@@ -267,6 +268,23 @@ fn all_mistakes_are_reported_at_once_with_line_and_column() {
     assert_eq!(first.file(), Some(path.display().to_string().as_str()));
     assert_eq!((first.key(), first.value()), ("policies.\"stripe.charges\".rate", Some("\"0/s\"")));
     assert!(first.advice().starts_with("never admits"));
+}
+
+#[test]
+fn a_mistake_hides_no_other_and_makes_none() {
+    let cases = [
+        ("rate = { rate = '80/sec', bursts = 5, max_wait = 1 }", 3),
+        ("rate = [ '1/sec', { rate = '1/m', burst = 0 }, [], '1/s', '1/s', '1/s' ]", 4),
+        ("retries = { mx = 3, base = '1', cap = '500ms' }, timeout = '600ms'", 2),
+        ("retries = { max = 3, base = '2m', cp = '1h' }, timeout = '0s'", 2),
+        ("breaker = { failure_rat = 0.5, recover = '1s', recovery_cap = '10s', slow_rate = 0.5 }", 2),
+        ("breaker = { failures = '5', window = '30s', successes = 0 }", 2),
+        ("timeout = 1, attempt_timeout = '0s', retries = -1, shadow = 1", 4),
+    ];
+    for (table, expected) in cases {
+        let said = wrong(table);
+        assert_eq!(said.lines().count(), expected, "{table}:\n{said}");
+    }
 }
 
 #[test]

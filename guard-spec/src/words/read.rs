@@ -102,6 +102,21 @@ struct Part<'a> {
     value: &'a Node,
 }
 
+struct Parts<'a> {
+    list: Vec<Part<'a>>,
+    /// Whether all of it could be read; what seems to be missing may be what could not.
+    is_whole: bool,
+}
+
+impl Parts<'_> {
+    fn has(&self, name: &str) -> bool {
+        self.list.iter().any(|part| part.name == name)
+    }
+}
+
+/// The shortest duration, in place of one that cannot be read.
+const SHORTEST: u64 = 1_000_000;
+
 impl Reader {
     fn wrong(&mut self, path: &str, value: &Node, advice: impl Into<String>) {
         let (shown, mut advice) = (Some(value.shown()), advice.into());
@@ -117,10 +132,8 @@ impl Reader {
         self.mistakes.push(Mistake { path, value: None, advice: advice.into(), at });
     }
 
-    /// What was written at a place, as far as it is one.
-    fn noted<T>(&mut self, field: Field, index: usize, path: &str, node: &Node, value: Option<T>) -> Option<T> {
+    fn noted(&mut self, field: Field, index: usize, path: &str, node: &Node) {
         self.places.push(Place { field, index, path: path.to_owned(), at: node.at });
-        value
     }
 
     fn each_once<'a>(&mut self, entries: &'a [Entry], head: &str) -> Vec<&'a Entry> {
@@ -155,9 +168,9 @@ impl Reader {
             "attempt_timeout" if is_off => overlay.attempt_timeout = Some(None),
             "rate" => overlay.rates = self.list(key, value, Reader::rate),
             "quota" => overlay.quotas = self.list(key, value, Reader::quota),
-            "concurrency" => overlay.concurrency = self.concurrency(key, value).map(Some),
+            "concurrency" => overlay.concurrency = Some(Some(self.concurrency(key, value))),
             "breaker" => overlay.breaker = self.breaker(key, value).map(Some),
-            "retries" => overlay.retries = self.retries(key, value).map(Some),
+            "retries" => overlay.retries = Some(Some(self.retries(key, value))),
             "timeout" => overlay.timeout = self.time(Field::Timeout, name, value).map(Some),
             "attempt_timeout" => {
                 overlay.attempt_timeout = self.time(Field::AttemptTimeout, name, value).map(Some);
@@ -169,42 +182,43 @@ impl Reader {
     }
 
     /// The parts of `key = value` or `key = { … }`.
-    fn parts<'a>(&mut self, key: &'static Key, path: &str, value: &'a Node) -> Option<Vec<Part<'a>>> {
+    fn parts<'a>(&mut self, key: &'static Key, path: &str, value: &'a Node) -> Parts<'a> {
+        let mut parts = Parts { list: Vec::new(), is_whole: true };
         let Kind::Table(entries) = &value.kind else {
             if let Kind::Switch(switch) = value.kind {
                 let advice = if switch { format!("write `{}`", key.form) } else { "write `\"off\"`".to_owned() };
                 self.wrong(path, value, format!("is no value of it; {advice}"));
-                return None;
+                parts.is_whole = false;
+            } else {
+                parts.list.push(Part { name: key.inner[0].name, path: path.to_owned(), value });
             }
-            return Some(vec![Part { name: key.inner[0].name, path: path.to_owned(), value }]);
+            return parts;
         };
-        let mut parts = Vec::new();
-        let mut is_whole = true;
         for entry in self.each_once(entries, &format!("{path}.")) {
             let path = format!("{path}.{}", shown(&entry.key));
             if let Some(inner) = key.inner.iter().find(|inner| inner.name == entry.key) {
-                parts.push(Part { name: inner.name, path, value: &entry.value });
+                parts.list.push(Part { name: inner.name, path, value: &entry.value });
             } else {
-                is_whole = false;
+                parts.is_whole = false;
                 self.wrong_name(path, entry.at, keys::unknown_inner(key, &entry.key));
             }
         }
         // What seems to be missing may be what is misspelled.
         let needs = &key.inner[0];
-        let has_it = key.name == "breaker" || parts.iter().any(|part| part.name == needs.name);
-        if !has_it && is_whole {
+        if key.name != "breaker" && !parts.has(needs.name) && parts.is_whole {
             self.wrong(path, value, format!("lacks its first value; write `{} = {{ {}, … }}`", key.name, needs.form));
+            parts.is_whole = false;
         }
-        (has_it && is_whole).then_some(parts)
+        parts
     }
 
     fn list<T: Copy>(
         &mut self,
         key: &'static Key,
         value: &Node,
-        one: fn(&mut Self, &'static Key, &str, usize, &Node) -> Option<T>,
+        one: fn(&mut Self, &'static Key, &str, usize, &Node) -> T,
     ) -> Option<List<T>> {
-        let Kind::List(nodes) = &value.kind else { return one(self, key, key.name, 0, value).map(List::of) };
+        let Kind::List(nodes) = &value.kind else { return Some(List::of(one(self, key, key.name, 0, value))) };
         let name = key.name;
         if nodes.is_empty() {
             self.wrong(name, value, format!("limits nothing; write `{}`, or `\"off\"` for no limit", key.form));
@@ -213,170 +227,193 @@ impl Reader {
         if let Some(node) = nodes.get(Settings::MOST_LIMITS) {
             let path = format!("{name}[{}]", Settings::MOST_LIMITS);
             self.wrong(&path, node, "is one too many; write at most 4, without those that others imply");
-            return None;
         }
-        let mut list = Some(List::EMPTY);
-        for (index, node) in nodes.iter().enumerate() {
-            let path = format!("{name}[{index}]");
-            let item = if matches!(node.kind, Kind::List(_)) {
-                self.wrong(&path, node, format!("is a list in the list; write `{}`", key.form));
-                None
-            } else {
-                one(self, key, &path, index, node)
-            };
-            // One that is wrong is reported; then the list is not used.
-            list = list.zip(item).map(|(list, item)| list.and(item));
-        }
-        list
+        let nodes = nodes.iter().take(Settings::MOST_LIMITS).enumerate();
+        Some(nodes.fold(List::EMPTY, |list, (index, node)| {
+            list.and(one(self, key, &format!("{name}[{index}]"), index, node))
+        }))
     }
 
-    fn rate(&mut self, key: &'static Key, path: &str, index: usize, node: &Node) -> Option<Rate> {
-        let (mut rate, mut burst, mut max_wait) = (None, Some(None), Some(None));
-        for Part { name, path, value } in self.parts(key, path, node)? {
+    fn rate(&mut self, key: &'static Key, path: &str, index: usize, node: &Node) -> Rate {
+        // In place of what cannot be read: no burst is too large for it.
+        let mut rate = Rate::per_second(1_000_000_000);
+        for Part { name, path, value } in self.parts(key, path, node).list {
             match name {
                 "rate" => {
                     let read = self.per(&path, value, parse::rate, "100/s");
-                    rate = self.noted(Field::Rate, index, &path, value, read);
+                    self.noted(Field::Rate, index, &path, value);
+                    if let Some(read) = read {
+                        (rate.count, rate.per) = (read.count, read.per);
+                    }
                 }
                 "burst" => {
-                    let read = self.count(&path, value);
-                    burst = self.noted(Field::RateBurst, index, &path, value, read).map(Some);
+                    self.noted(Field::RateBurst, index, &path, value);
+                    rate.burst = self.count(&path, value).unwrap_or(rate.burst);
                 }
                 _ => {
-                    let read = self.duration(&path, value);
-                    max_wait = self.noted(Field::RateMaxWait, index, &path, value, read).map(Some);
+                    self.noted(Field::RateMaxWait, index, &path, value);
+                    rate.max_wait = self.duration(&path, value).unwrap_or(rate.max_wait);
                 }
             }
         }
-        let mut rate = rate?;
-        rate.burst = burst?.unwrap_or(rate.burst);
-        rate.max_wait = max_wait?.unwrap_or(rate.max_wait);
-        Some(rate)
+        rate
     }
 
-    fn quota(&mut self, key: &'static Key, path: &str, index: usize, node: &Node) -> Option<Quota> {
-        let (mut quota, mut max_wait) = (None, Some(None));
-        for Part { name, path, value } in self.parts(key, path, node)? {
+    fn quota(&mut self, key: &'static Key, path: &str, index: usize, node: &Node) -> Quota {
+        let mut quota = Quota::per_second(1);
+        for Part { name, path, value } in self.parts(key, path, node).list {
             if name == "quota" {
-                let read = self.per(&path, value, parse::quota, "5000/h");
-                quota = self.noted(Field::Quota, index, &path, value, read);
+                self.noted(Field::Quota, index, &path, value);
+                if let Some(read) = self.per(&path, value, parse::quota, "5000/h") {
+                    (quota.count, quota.window) = (read.count, read.window);
+                }
             } else {
-                let read = self.duration(&path, value);
-                max_wait = self.noted(Field::QuotaMaxWait, index, &path, value, read).map(Some);
+                self.noted(Field::QuotaMaxWait, index, &path, value);
+                quota.max_wait = self.duration(&path, value).unwrap_or(quota.max_wait);
             }
         }
-        let mut quota = quota?;
-        quota.max_wait = max_wait?.unwrap_or(quota.max_wait);
-        Some(quota)
+        quota
     }
 
-    fn concurrency(&mut self, key: &'static Key, node: &Node) -> Option<Concurrency> {
-        let (mut limit, mut max_wait) = (None, Some(None));
-        for Part { name, path, value } in self.parts(key, key.name, node)? {
+    fn concurrency(&mut self, key: &'static Key, node: &Node) -> Concurrency {
+        let mut concurrency = Concurrency::new(1);
+        for Part { name, path, value } in self.parts(key, key.name, node).list {
             if name == "limit" {
-                let read = self.count(&path, value);
-                limit = self.noted(Field::Concurrency, 0, &path, value, read);
+                self.noted(Field::Concurrency, 0, &path, value);
+                concurrency.limit = self.count(&path, value).unwrap_or(concurrency.limit);
             } else {
-                let read = self.duration(&path, value);
-                max_wait = self.noted(Field::ConcurrencyMaxWait, 0, &path, value, read).map(Some);
+                self.noted(Field::ConcurrencyMaxWait, 0, &path, value);
+                concurrency.max_wait = self.duration(&path, value).unwrap_or(concurrency.max_wait);
             }
         }
-        let mut concurrency = Concurrency::new(limit?);
-        concurrency.max_wait = max_wait?.unwrap_or(concurrency.max_wait);
-        Some(concurrency)
+        concurrency
     }
 
     fn breaker(&mut self, key: &'static Key, node: &Node) -> Option<Breaker> {
-        let parts = self.parts(key, key.name, node)?;
-        let has = |name| parts.iter().any(|part: &Part<'_>| part.name == name);
-        if has("failures") && has("failure_rate") {
+        let parts = self.parts(key, key.name, node);
+        if parts.has("failures") && parts.has("failure_rate") {
             self.wrong(key.name, node, "counts failures in a row and their share; remove `failures` or `failure_rate`");
             return None;
         }
         // One of `slow_rate` alone is told what it needs by the settings' check.
-        if !(has("failures") || has("failure_rate") || has("slow_call") || has("slow_rate")) {
+        if parts.is_whole && !["failures", "failure_rate", "slow_call", "slow_rate"].iter().any(|name| parts.has(name))
+        {
             let advice =
                 "lacks a threshold; write `breaker = { failures = 5, … }` or `breaker = { failure_rate = \"50%\", … }`";
             self.wrong(key.name, node, advice);
             return None;
         }
-        let mut breaker = Breaker::WINDOWED;
-        let mut is_whole = true;
-        for Part { name, path, value } in parts {
-            let fine = match name {
+        let before = self.mistakes.len();
+        let (mut breaker, mut recovery) = (Breaker::WINDOWED, None);
+        for Part { name, path, value } in parts.list {
+            let path = path.as_str();
+            let field = match name {
                 "failures" => {
-                    breaker.failures = self.count(&path, value);
-                    self.noted(Field::Breaker, 0, &path, value, breaker.failures).is_some()
+                    breaker.failures = self.count(path, value);
+                    Field::Breaker
                 }
                 "failure_rate" => {
-                    breaker.failure_rate = self.share(&path, value);
-                    self.noted(Field::BreakerFailureRate, 0, &path, value, breaker.failure_rate).is_some()
+                    breaker.failure_rate = self.share(path, value);
+                    Field::BreakerFailureRate
                 }
                 "window" => {
-                    breaker.window = self.window(&path, value);
-                    self.noted(Field::BreakerWindow, 0, &path, value, breaker.window).is_some()
+                    breaker.window = self.window(path, value);
+                    Field::BreakerWindow
                 }
                 "min_calls" => {
-                    breaker.min_calls = self.count(&path, value);
-                    self.noted(Field::BreakerMinCalls, 0, &path, value, breaker.min_calls).is_some()
+                    breaker.min_calls = self.count(path, value);
+                    Field::BreakerMinCalls
                 }
                 "slow_call" => {
-                    breaker.slow_call = self.time(Field::BreakerSlowCall, &path, value);
-                    breaker.slow_call.is_some()
+                    breaker.slow_call = self.duration(path, value);
+                    Field::BreakerSlowCall
                 }
                 "slow_rate" => {
-                    breaker.slow_rate = self.share(&path, value);
-                    self.noted(Field::BreakerSlowRate, 0, &path, value, breaker.slow_rate).is_some()
+                    breaker.slow_rate = self.share(path, value);
+                    Field::BreakerSlowRate
                 }
                 "recovery" => {
-                    self.time(Field::BreakerRecovery, &path, value).map(|time| breaker.recovery = time).is_some()
+                    recovery = self.duration(path, value);
+                    Field::BreakerRecovery
                 }
                 "recovery_jitter" => {
-                    let read = self.share(&path, value).map(|share| breaker.recovery_jitter = share);
-                    self.noted(Field::BreakerRecoveryJitter, 0, &path, value, read).is_some()
+                    breaker.recovery_jitter = self.share(path, value).unwrap_or(breaker.recovery_jitter);
+                    Field::BreakerRecoveryJitter
                 }
                 "recovery_cap" => {
-                    breaker.recovery_cap = self.time(Field::BreakerRecoveryCap, &path, value);
-                    breaker.recovery_cap.is_some()
+                    breaker.recovery_cap = self.duration(path, value);
+                    Field::BreakerRecoveryCap
                 }
                 "successes" => {
-                    let read = self.count(&path, value).map(|count| breaker.successes = count);
-                    self.noted(Field::BreakerSuccesses, 0, &path, value, read).is_some()
+                    breaker.successes = self.count(path, value).unwrap_or(breaker.successes);
+                    Field::BreakerSuccesses
                 }
                 _ => {
-                    let read = self.count(&path, value).map(|count| breaker.probes = count);
-                    self.noted(Field::BreakerProbes, 0, &path, value, read).is_some()
+                    breaker.probes = self.count(path, value).unwrap_or(breaker.probes);
+                    Field::BreakerProbes
                 }
             };
-            is_whole &= fine;
+            self.noted(field, 0, path, value);
         }
-        is_whole.then_some(breaker)
+        breaker.recovery = recovery.unwrap_or(breaker.recovery);
+        if !parts.is_whole || self.mistakes.len() > before {
+            // What could not be read contradicts nothing.
+            breaker.recovery = recovery.unwrap_or(SHORTEST);
+            breaker.slow_call = breaker.slow_call.or(breaker.slow_rate.map(|_| SHORTEST));
+        }
+        Some(breaker)
     }
 
-    fn retries(&mut self, key: &'static Key, node: &Node) -> Option<Retry> {
+    fn retries(&mut self, key: &'static Key, node: &Node) -> Retry {
+        let parts = self.parts(key, key.name, node);
+        let before = self.mistakes.len();
         let mut retry = Retry::new(0);
-        let mut is_whole = true;
-        let mut shape = None;
-        for Part { name, path, value } in self.parts(key, key.name, node)? {
-            let (field, read) = match name {
-                "max" => (Field::Retries, self.count(&path, value).map(|max| retry.max = max)),
-                "base" => (Field::RetriesBase, self.duration(&path, value).map(|time| retry.base = time)),
-                "factor" => (Field::RetriesFactor, self.number(&path, value).map(|factor| retry.factor = factor)),
-                "cap" => (Field::RetriesCap, self.duration(&path, value).map(|time| retry.cap = time)),
-                "jitter" => (Field::RetriesJitter, self.jitter(&path, value).map(|jitter| retry.jitter = jitter)),
-                "budget" => (Field::RetriesBudget, self.budget(&path, value).map(|budget| retry.budget = budget)),
-                _ => (Field::RetriesStatuses, self.statuses(&path, value).map(|set| retry.statuses = set)),
+        let (mut max, mut base, mut cap, mut shape) = (None, None, None, None);
+        for Part { name, path, value } in parts.list {
+            let field = match name {
+                "max" => {
+                    max = self.count(&path, value);
+                    Field::Retries
+                }
+                "base" => {
+                    base = self.duration(&path, value);
+                    Field::RetriesBase
+                }
+                "factor" => {
+                    retry.factor = self.number(&path, value).unwrap_or(retry.factor);
+                    Field::RetriesFactor
+                }
+                "cap" => {
+                    cap = self.duration(&path, value);
+                    Field::RetriesCap
+                }
+                "jitter" => {
+                    retry.jitter = self.jitter(&path, value).unwrap_or(retry.jitter);
+                    Field::RetriesJitter
+                }
+                "budget" => {
+                    retry.budget = self.budget(&path, value).unwrap_or(retry.budget);
+                    Field::RetriesBudget
+                }
+                _ => {
+                    retry.statuses = self.statuses(&path, value).unwrap_or(retry.statuses);
+                    Field::RetriesStatuses
+                }
             };
+            self.noted(field, 0, &path, value);
             if field != Field::Retries {
-                shape = Some((path.clone(), value));
+                shape = Some((path, value));
             }
-            is_whole &= self.noted(field, 0, &path, value, read).is_some();
         }
-        if let (true, 0, Some((path, value))) = (is_whole, retry.max, shape) {
+        if let (Some(0), Some((path, value))) = (max, shape) {
             self.wrong(&path, value, "has no effect with no retries; write `max = 1` or more, or remove it");
-            return None;
         }
-        is_whole.then_some(retry)
+        retry.max = max.unwrap_or(0);
+        let is_whole = parts.is_whole && self.mistakes.len() == before;
+        // What could not be read contradicts nothing.
+        retry.base = base.unwrap_or(if is_whole { retry.base } else { SHORTEST });
+        retry.cap = cap.unwrap_or(if is_whole { retry.cap } else { nanos(crate::LONGEST) });
+        retry
     }
 
     fn switch(&mut self, path: &str, value: &Node) -> Option<bool> {
@@ -400,6 +437,7 @@ impl Reader {
                 Ok(item) => return Some(item),
                 Err(error) => error.to_string(),
             },
+            Kind::List(_) => format!("is a list in the list; write `\"{example}\"`"),
             Kind::Whole(count) => format!("has no period; write `\"{count}/s\"`, `\"{count}/m\"` or `\"{count}/h\"`"),
             _ => format!("is not a text; write one such as `\"{example}\"`"),
         };
@@ -426,8 +464,8 @@ impl Reader {
 
     /// A duration that is noted.
     fn time(&mut self, field: Field, path: &str, value: &Node) -> Option<u64> {
-        let read = self.duration(path, value);
-        self.noted(field, 0, path, value, read)
+        self.noted(field, 0, path, value);
+        self.duration(path, value)
     }
 
     fn duration(&mut self, path: &str, value: &Node) -> Option<u64> {
