@@ -1,6 +1,6 @@
 //! Settings from files: the words of the attribute, every mistake at its place in one go, and nothing changed by a bad file.
 
-#![allow(clippy::unwrap_used)] // the helpers of a test are a test
+#![allow(clippy::unwrap_used, clippy::panic)] // the helpers of a test are a test
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -22,6 +22,13 @@ apiguard::policy! {
 }
 apiguard::policy! {
     static A_ATTEMPT = (timeout = "9s", name = "a.attempt");
+}
+
+apiguard::policy! {
+    static TWICE = (rate = "1/s", timeout = "9s", name = "twice");
+}
+apiguard::policy! {
+    static TWICE_AGAIN = (rate = "2/s", timeout = "9s", name = "twice");
 }
 
 #[guarded(rate = "5/s", name = "bare")]
@@ -335,7 +342,10 @@ fn what_contradicts_the_code_is_found_where_it_was_written() {
         "5:19: policies.p.attempt_timeout = \"20s\" is longer than `timeout`; write at most the `timeout`"
     );
     let said = config.settings("q", Settings::new().timeout(ms(500))).unwrap_err().to_string();
-    assert!(said.starts_with("policies.q.timeout = \"500ms\" (of the code) ends before the first retry"), "{said}");
+    assert!(
+        said.starts_with("2:11: policies.q.timeout = \"500ms\" (of the code, with what is configured) ends before"),
+        "{said}"
+    );
     let said = config.settings("p", Settings::new().timeout(ms(500))).unwrap_err();
     assert_eq!(said.mistakes().len(), 2, "{said}");
 }
@@ -414,7 +424,36 @@ async fn unknown_names_are_reported_with_the_nearest() {
     );
     let check = registry().check();
     assert_eq!((check.warnings.len(), check.is_clean()), (2, false));
-    assert!(check.to_string().starts_with("warning: 3:11: policies.other-program"), "{check}");
+    assert!(check.to_string().contains("\nwarning: 3:11: policies.other-program"), "{check}");
+}
+
+#[tokio::test]
+async fn the_check_says_what_is_overridden_and_which_names_there_are_twice() {
+    let _turn = registry_alone().await;
+    assert_eq!(registry().check().overridden, []);
+    let config: Config = "[policies.twice]\nrate = '3/s'".parse().unwrap();
+    let _ = registry().apply(&config).unwrap();
+    assert_eq!(
+        [&TWICE, &TWICE_AGAIN].map(|policy| policy.settings().rate_limit().copied()),
+        [Some(Rate::per_second(3)); 2]
+    );
+    let check = registry().check();
+    assert!(!check.is_clean());
+    let said = check.to_string();
+    let mut lines: Vec<_> = said.lines().collect();
+    // Two of one name come in any order.
+    lines[1..].sort_unstable();
+    assert_eq!(
+        lines,
+        [
+            "warning: several policies have the name \"twice\"; give each its own with `name = …`",
+            "configured: twice.rate: \"1/s\" -> \"3/s\"",
+            "configured: twice.rate: \"2/s\" -> \"3/s\"",
+        ]
+    );
+    let wrong: Config = "[policies.twice]\nattempt_timeout = '10s'".parse().unwrap();
+    assert!(registry().apply(wrong).is_err());
+    assert_eq!(registry().check(), check, "what was refused is not told");
 }
 
 #[tokio::test]
@@ -423,7 +462,7 @@ async fn a_setting_that_no_code_was_compiled_for_is_reported() {
     let config: Config = "[policies.bare]\nretries = 3\nrate = '50/s'".parse().unwrap();
     let report = registry().apply(&config).unwrap();
     let [Warning::NotCompiled { key: "retries", policies }] = report.warnings() else { panic!("{report}") };
-    assert_eq!(policies.iter().map(|name| name.as_str()).collect::<Vec<_>>(), ["bare"]);
+    assert_eq!(policies[..], ["bare"]);
     bare().await.unwrap();
 }
 

@@ -112,6 +112,8 @@ async fn steady() -> Outcome<()> {
     Ok(())
 }
 
+type Spoil = fn(&Path);
+
 #[tokio::test(start_paused = true)]
 async fn a_bad_file_changes_nothing_and_is_reported_once() {
     let _turn = TURN.lock().await;
@@ -121,15 +123,12 @@ async fn a_bad_file_changes_nothing_and_is_reported_once() {
     assert_eq!(watch.next().await.unwrap().changes().len(), 1);
     let good = policy.settings();
     let hour = Duration::from_secs(3_600);
-    let bad: [(&dyn Fn(&Path), &str); 5] = [
-        (
-            &|path| fs::write(path, "[policies.steady]\nrate = '0/s'\nretires = 1").unwrap(),
-            ":2:8: policies.steady.rate",
-        ),
-        (&|path| fs::write(path, "[policies.steady]\nrate = '9/s").unwrap(), "is no TOML"),
-        (&|path| fs::write(path, b"rate = '\xff'").unwrap(), "is not UTF-8"),
-        (&|path| fs::write(path, "").unwrap(), "is empty"),
-        (&|path| fs::remove_file(path).unwrap(), "cannot be read"),
+    let bad: [(Spoil, &str); 5] = [
+        (|path| fs::write(path, "[policies.steady]\nrate = '0/s'\nretires = 1").unwrap(), ":2:8: policies.steady.rate"),
+        (|path| fs::write(path, "[policies.steady]\nrate = '9/s").unwrap(), "is no TOML"),
+        (|path| fs::write(path, b"rate = '\xff'").unwrap(), "is not UTF-8"),
+        (|path| fs::write(path, "").unwrap(), "is empty"),
+        (|path| fs::remove_file(path).unwrap(), "cannot be read"),
     ];
     for (spoil, expected) in bad {
         spoil(&file.0);

@@ -136,10 +136,7 @@ impl fmt::Display for Warning {
                 if policies.len() > 5 {
                     write!(f, " and {} more", policies.len() - 5)?;
                 }
-                write!(
-                    f,
-                    ": functions that do not share a policy have no code for it; declare a {key} in the attribute"
-                )
+                f.write_str(": a function with settings of its own has no code for it; declare it in the attribute")
             }
         }
     }
@@ -207,9 +204,10 @@ impl Config {
             } else {
                 let by_default = says(&self.defaults) && settings.written(head) != declared.written(head);
                 let mut mistake = if by_default { of(&self.defaults) } else { of(&Overlay::default()) };
-                let origin = if by_default { "of the defaults" } else { "of the code" };
+                let origin = if by_default { "of the defaults" } else { "of the code, with what is configured" };
                 mistake.advice = format!("({origin}) {}", mistake.advice);
-                mistake.at = mistake.at.or_else(|| table.and_then(|table| table.at));
+                let first = || self.defaults.places().first().and_then(|place| place.at);
+                mistake.at = mistake.at.or_else(|| table.map_or_else(first, |table| table.at));
                 mistake
             };
             found.extend(&self.source, &key, vec![mistake]);
@@ -225,7 +223,7 @@ impl Registry {
     /// policy's table, what the code declares, `[defaults]`. A key that an earlier configuration set and this one does not
     /// goes back to what the code declares. The settings change as by [`Policy::configure`]: nothing that was taken is
     /// forgotten, and a breaker whose settings stay keeps its state. A policy of which neither this configuration nor the one
-    /// before says anything is left alone.
+    /// before says anything is left alone. There is one configuration at a time: this one takes the place of the one before it.
     ///
     /// What the code declares is what it had declared, or configured, when a configuration first said something of the policy;
     /// keys that [`Policy::configure`] changes later are declared anew by that.

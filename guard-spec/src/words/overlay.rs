@@ -91,6 +91,11 @@ impl Overlay {
         self.keys().next().is_none()
     }
 
+    /// Where its settings were written.
+    pub fn places(&self) -> &[Place] {
+        &self.places
+    }
+
     /// Where a setting was written, or the key that it belongs to.
     pub fn place(&self, field: Field, index: usize) -> Option<&Place> {
         let head = |field: Field| field.name().split('.').next();
