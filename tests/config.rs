@@ -240,7 +240,7 @@ timeout = "10"
     breaker = { failures = 5, recovery = "1m", probs = 2, successes = 0 }
 
 [policies.search]
-quota = ["5/h", "é/s"]  # after it
+quota = ["5/h", "é/s", "0/s"]  # after it
 concurrency = 0
 
 [policy.search]
@@ -265,6 +265,7 @@ fn all_mistakes_are_reported_at_once_with_line_and_column() {
             "8:48: policies.\"stripe.charges\".breaker.probs is no setting of `breaker`; did you mean `probes`?",
             "8:71: policies.\"stripe.charges\".breaker.successes = 0 would never close; write at least `1`",
             "11:17: policies.search.quota[1] = \"é/s\" is not a quota; write one such as `100/s`, `5000/h` or `5/250ms`",
+            "11:24: policies.search.quota[2] = \"0/s\" never admits a call; write at least `1/s`",
             "12:15: policies.search.concurrency = 0 never admits a call; write at least `1`",
             "14:2: policy is no table of a configuration; did you mean `policies`?",
             "17:13: policies.a has a name with dots; write it in quotes, `[policies.\"a.attempt\"]`",
@@ -570,8 +571,11 @@ fn what_is_no_file_of_settings_is_an_error_of_one_line() {
     }
     assert!(std::error::Error::source(&Config::read(folder.0.join("missing")).unwrap_err()).is_some());
     assert!(mistakes(Config::from_toml(&"#".repeat(Config::MOST_BYTES + 1))).contains("1 MiB"));
-    let exactly = folder.file("exactly.toml", &vec![b'#'; Config::MOST_BYTES]);
-    assert!(Config::read(exactly).is_ok());
+    // The last byte counts.
+    let end = "\n[policies.p]\nrate = '7/s'";
+    let exactly = format!("{}{end}", "#".repeat(Config::MOST_BYTES - end.len()));
+    let config = Config::read(folder.file("exactly.toml", exactly.as_bytes())).unwrap();
+    assert_eq!(config.settings("p", Settings::new()).unwrap(), Settings::new().rate(Rate::per_second(7)));
     let marked = folder.file("marked.toml", "\u{feff}[policies.p]\nrate = '0/s'".as_bytes());
     assert!(Config::read(marked).unwrap_err().to_string().contains(":2:8: policies.p.rate"));
 }

@@ -13,6 +13,7 @@ mod keys;
 mod node;
 mod overlay;
 mod read;
+mod values;
 mod write;
 
 pub use keys::{names, nearest_key};
