@@ -38,7 +38,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(&path.0, EDITS[0].1)?;
 
     // What a program adds to be configured while it runs.
-    let mut watch = registry().watch(&path.0).every(Duration::from_millis(200)).settle(Duration::from_millis(200));
+    let mut watch = registry().watch(&path.0).every(Duration::from_millis(100)).settle(Duration::from_millis(100));
     tokio::spawn(async move {
         loop {
             match watch.next().await {
@@ -63,11 +63,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for (what, content) in EDITS {
         println!("edit: {what}");
         std::fs::write(&path.0, content)?;
-        // Until it is seen and applied; then a second to count in.
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        // Until it is seen and applied; then half a second to count in.
+        tokio::time::sleep(Duration::from_millis(400)).await;
         let before = requests.load(Relaxed);
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        println!("  the server has seen {} requests in a second", requests.load(Relaxed) - before);
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        println!("  the server sees {} requests per second", 2 * (requests.load(Relaxed) - before));
     }
     println!("\n{}\n\n{}", registry(), registry().check());
     Ok(())

@@ -56,7 +56,8 @@ pub use guard_runtime::private as __private;
 
 /// Long pages, in the order in which to read them: [`start`](guide::start), [`retries`](guide::retries), [`breaker`](guide::breaker),
 /// [`limits`](guide::limits), [`composition`](guide::composition), [`choosing`](guide::choosing), [`feedback`](guide::feedback),
-/// [`tower`](guide::tower), [`migration`](guide::migration), [`expansion`](guide::expansion), [`faq`](guide::faq).
+/// [`configuration`](guide::configuration), [`tower`](guide::tower), [`migration`](guide::migration), [`expansion`](guide::expansion),
+/// [`faq`](guide::faq).
 #[cfg(any(doc, doctest))]
 pub mod guide {
     #[doc = include_str!("../docs/start.md")]
@@ -80,15 +81,14 @@ pub mod guide {
     #[doc = include_str!("../docs/feedback.md")]
     pub mod feedback {}
 
+    #[doc = include_str!("../docs/configuration.md")]
+    pub mod configuration {}
+
     #[doc = include_str!("../docs/tower.md")]
     pub mod tower {}
 
     #[doc = include_str!("../docs/migration.md")]
     pub mod migration {}
-
-    #[cfg(feature = "config")]
-    #[doc = include_str!("../docs/configuration.md")]
-    pub mod configuration {}
 
     #[doc = include_str!("../docs/expansion.md")]
     pub mod expansion {}

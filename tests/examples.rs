@@ -1,5 +1,5 @@
 //! The short examples as a stranger runs them: child processes that end by themselves and print what their story says.
-//! Their times are real, since the story is in them; each takes three seconds at most.
+//! Their times are real, since the story is in them; each takes four seconds at most.
 
 #![allow(clippy::unwrap_used)] // the helpers of a test are a test
 
@@ -108,4 +108,30 @@ fn a_service_sheds_load_while_its_upstream_is_down_and_tells_its_clients_when_to
             "no business of the others\n    2 x 200 OK\n",
         ],
     );
+}
+
+#[test]
+fn a_limit_is_changed_while_the_program_runs_and_a_mistake_changes_nothing() {
+    let text = printed("reload");
+    assert_story(
+        &text,
+        &[
+            "applied: no setting changed",
+            "applied: shop.orders.rate: \"20/s\" -> { rate = \"80/s\", burst = 5 }",
+            "refused, the settings stay:",
+            "has the unit `sec`; write `s`",
+            "rate.bursts is no setting of `rate`; did you mean `burst`?",
+            "applied: shop.orders.rate: { rate = \"80/s\", burst = 5 } -> \"40/s\"",
+            "did you mean \"shop.orders\"?",
+            "configured: shop.orders.rate: \"20/s\" -> \"40/s\"",
+        ],
+    );
+    let seen =
+        text.lines().filter_map(|line| line.trim().strip_prefix("the server sees ")?.split(' ').next()?.parse().ok());
+    let seen: Vec<u32> = seen.collect();
+    assert_eq!(seen.len(), 4, "{text}");
+    // A machine that is busy sends fewer, and none sends more: 5 at once and one at either end.
+    for (seen, most) in seen.into_iter().zip([20, 80, 80, 40]) {
+        assert!(seen <= most + 14 && seen >= most / 2, "{text}");
+    }
 }
