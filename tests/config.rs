@@ -462,7 +462,7 @@ async fn a_setting_that_no_code_was_compiled_for_is_reported() {
     let _turn = registry_alone().await;
     let config: Config = "[policies.bare]\nretries = 3\nrate = '50/s'".parse().unwrap();
     let report = registry().apply(&config).unwrap();
-    let [Warning::NotCompiled { key: "retries", policies }] = report.warnings() else { panic!("{report}") };
+    let [Warning::NotCompiled { key: "retries", policies, .. }] = report.warnings() else { panic!("{report}") };
     assert_eq!(policies[..], ["bare"]);
     bare().await.unwrap();
 }

@@ -85,6 +85,7 @@ pub(super) fn changes(policy: &Policy, before: &Settings, after: &Settings) -> V
 #[non_exhaustive]
 pub enum Warning {
     /// The file has a table for a policy that is not in this program: a file may serve several programs.
+    #[non_exhaustive]
     UnknownPolicy {
         /// The name in the file.
         name: String,
@@ -96,6 +97,7 @@ pub enum Warning {
         nearest: Option<String>,
     },
     /// A variable of the environment begins with `APIGUARD_` and is no setting of a policy.
+    #[non_exhaustive]
     UnknownVariable {
         /// Its name.
         name: String,
@@ -104,6 +106,7 @@ pub enum Warning {
     },
     /// A policy is given retries or a timeout where its code declares none: a function with settings of its own was compiled
     /// without the code for it. (Functions with `policy = …`, and `Policy::call`, have it.)
+    #[non_exhaustive]
     NotCompiled {
         /// The key.
         key: &'static str,
