@@ -236,14 +236,14 @@ impl Registry {
     /// ```
     /// use apiguard::{config::Config, guarded, registry};
     ///
-    /// #[guarded(name = "search", rate = "20/s", timeout = "5s")]
-    /// async fn search() -> Result<(), apiguard::Error<std::io::Error>> {
+    /// #[guarded(name = "shop.suggestions", rate = "20/s", timeout = "5s")]
+    /// async fn suggestions() -> Result<(), apiguard::Error<std::io::Error>> {
     ///     Ok(())
     /// }
     ///
-    /// let config: Config = "[policies.search]\nrate = '50/s'".parse()?;
+    /// let config: Config = "[policies.'shop.suggestions']\nrate = '50/s'".parse()?;
     /// let report = registry().apply(config)?;
-    /// assert_eq!(report.to_string(), r#"search.rate: "20/s" -> "50/s""#);
+    /// assert_eq!(report.to_string(), r#"shop.suggestions.rate: "20/s" -> "50/s""#);
     /// # Ok::<(), apiguard::config::ConfigError>(())
     /// ```
     ///
