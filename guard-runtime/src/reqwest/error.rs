@@ -1,15 +1,4 @@
-//! One error type for a whole function that calls an API through reqwest.
-//!
-//! ```no_run
-//! use apiguard::http::ResponseExt;
-//!
-//! async fn greeting(client: &reqwest::Client) -> Result<String, apiguard::reqwest::Error> {
-//!     Ok(client.get("https://api.example.com/greeting").send().await?.checked()?.text().await?)
-//! }
-//! ```
-//!
-//! reqwest can retry by itself (`ClientBuilder::retry`): leave that off below a guard that retries, or the attempts
-//! multiply and the inner ones are not counted.
+//! Why a guarded call through reqwest failed, without its URL; and what reqwest's errors mean to the guard.
 
 use std::error::Error as StdError;
 use std::fmt;
