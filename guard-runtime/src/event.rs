@@ -59,6 +59,9 @@ pub enum EventKind {
         /// The number of the attempt that failed, from 1.
         attempt: u32,
     },
+    /// A request of a guarded HTTP client failed and was not retried, since its body is a stream and cannot be sent again.
+    #[non_exhaustive]
+    NotReplayable,
     /// A call was not let through, or given up on.
     #[non_exhaustive]
     Rejected {
@@ -85,12 +88,13 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// `waited`, `retry`, `over budget`, `rejected`, `paused` or `breaker`.
+    /// `waited`, `retry`, `over budget`, `not replayable`, `rejected`, `paused` or `breaker`.
     pub const fn name(&self) -> &'static str {
         match self {
             EventKind::Waited { .. } => "waited",
             EventKind::Retry { .. } => "retry",
             EventKind::OverBudget { .. } => "over budget",
+            EventKind::NotReplayable => "not replayable",
             EventKind::Rejected { .. } => "rejected",
             EventKind::Paused { .. } => "paused",
             EventKind::Breaker { .. } => "breaker",
@@ -115,6 +119,7 @@ impl fmt::Display for Event {
             EventKind::OverBudget { attempt } => {
                 write!(f, "attempt {attempt} failed and is not retried: over the retry budget")
             }
+            EventKind::NotReplayable => f.write_str("a request failed and is not retried: its body is a stream"),
             EventKind::Rejected { rejected } => write!(f, "{rejected}"),
             EventKind::Paused { pause, source } => write!(f, "paused for {} ({source})", seconds(pause)),
             EventKind::Breaker { from, to } => write!(f, "breaker {from} -> {to}"),

@@ -6,6 +6,7 @@
 //! | `waited` | debug | `policy`, `wait_ms` |
 //! | `retry` | warn | `policy`, `attempt` (the one that failed, from 1), `delay_ms`, `verdict`, `status` (of HTTP), `source` (`backoff`, or the header that the server sent, or `server`) |
 //! | `over budget` | warn | `policy`, `attempt` (the one that failed and is not retried, since too many were) |
+//! | `not replayable` | warn | `policy` (a request that would be retried is not, for its body is a stream) |
 //! | `rejected` | warn | `policy`, `reason`, `retry_after_ms` |
 //! | `paused` | warn | `policy`, `pause_ms` (the server wants fewer requests), `source` (the header that said so, or `server`, `observed`) |
 //! | `breaker` | error (open), warn (half-open), info (closed) | `policy`, `from`, `to` |
@@ -67,6 +68,7 @@ fn traced(policy: &PolicyName, shadow: bool, kind: &EventKind) {
         EventKind::OverBudget { attempt } => {
             tracing::warn!(target: "apiguard", policy, shadow, attempt, "over budget");
         }
+        EventKind::NotReplayable => tracing::warn!(target: "apiguard", policy, shadow, "not replayable"),
         EventKind::Rejected { rejected } => {
             let reason = rejected.reason();
             let retry_after_ms = rejected.retry_after().map(ms);

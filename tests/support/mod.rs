@@ -4,6 +4,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::missing_panics_doc)] // each test uses a part of it
 
+pub mod events;
+pub mod raw;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,15 +21,21 @@ pub struct Answer {
     status: u16,
     headers: Vec<(&'static str, Vec<u8>)>,
     delay: Option<Duration>,
+    body: &'static str,
 }
 
 impl Answer {
     pub fn new(status: u16) -> Answer {
-        Answer { status, headers: Vec::new(), delay: None }
+        Answer { status, headers: Vec::new(), delay: None, body: "{}" }
     }
 
     pub fn header(mut self, name: &'static str, value: impl AsRef<[u8]>) -> Answer {
         self.headers.push((name, value.as_ref().to_vec()));
+        self
+    }
+
+    pub fn body(mut self, body: &'static str) -> Answer {
+        self.body = body;
         self
     }
 
@@ -106,7 +115,7 @@ async fn respond(shared: Arc<Shared>) -> Response<Body> {
     if let Some(delay) = answer.delay {
         tokio::time::sleep(delay).await;
     }
-    let mut response = Response::new(Body::from("{}"));
+    let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap();
     for (name, value) in answer.headers {
         response.headers_mut().append(HeaderName::from_static(name), HeaderValue::from_bytes(&value).unwrap());

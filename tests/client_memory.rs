@@ -1,0 +1,117 @@
+//! What the guarded client allocates: no more than reqwest for a request, and a bounded memory for hosts however many there are.
+
+#![allow(clippy::unwrap_used)] // the helpers of a test are a test
+
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use apiguard::reqwest::{Client, Guard};
+use apiguard::{Breaker, Rate, Settings};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use support::{Answer, Server};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+    static LIVE: Cell<usize> = const { Cell::new(0) };
+}
+
+fn count(allocated: usize, freed: usize) {
+    ALLOCATIONS.set(ALLOCATIONS.get() + usize::from(allocated > 0));
+    LIVE.set(LIVE.get().wrapping_add(allocated).wrapping_sub(freed));
+}
+
+#[allow(unsafe_code)]
+// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread's own cells, which allocate
+// nothing and have no destructor.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size(), 0);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        count(0, layout.size());
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count(size, layout.size());
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Allocations of a hundred requests and their answers, the server's included: client and server are on this thread.
+async fn allocations(mut request: impl AsyncFnMut()) -> usize {
+    for _ in 0..100 {
+        request().await;
+    }
+    let before = ALLOCATIONS.get();
+    for _ in 0..100 {
+        request().await;
+    }
+    ALLOCATIONS.get() - before
+}
+
+#[tokio::test]
+async fn a_request_without_headers_and_body_allocates_no_more_than_reqwests() {
+    let server = Server::always(Answer::new(200)).await;
+    let plain = reqwest::Client::new();
+    let plainly = async || drop(plain.get(&server.url).send().await.unwrap().bytes().await.unwrap());
+    // The first ones set up what lives as long as the thread.
+    allocations(plainly).await;
+    let floor = allocations(plainly).await;
+    let rate = Settings::new().rate(Rate::per_second(1_000_000).burst(1_000_000));
+    for guard in [Guard::default(), Guard::from_settings("client.memory", rate).unwrap()] {
+        let client = Client::guarded(plain.clone(), guard);
+        let get = async || drop(client.get(&server.url).send().await.unwrap().bytes().await.unwrap());
+        let ours = allocations(get).await;
+        // The server remembers the requests in a vector, which grows now and then.
+        assert!(ours <= floor + 20, "{ours} for 100 requests, {floor} without the guard");
+        let cloned = async || {
+            let request = plain.get(&server.url).build().unwrap();
+            drop(client.execute(request.try_clone().unwrap()).await.unwrap().bytes().await.unwrap());
+        };
+        assert!(allocations(cloned).await > floor + 300, "the counter counts");
+    }
+}
+
+/// Knows one name.
+struct OneName(SocketAddr);
+
+impl Resolve for OneName {
+    fn resolve(&self, name: Name) -> Resolving {
+        let address = (name.as_str() == "well.example").then_some(self.0);
+        let answer = address.map(|address| Box::new(std::iter::once(address)) as Addrs);
+        Box::pin(std::future::ready(answer.ok_or_else(|| "no such host".into())))
+    }
+}
+
+/// The worst case, since each has a failure to remember.
+#[tokio::test]
+async fn a_hundred_thousand_dead_hosts_take_little_memory_each_and_nothing_from_one_that_is_well() {
+    let server = Server::always(Answer::new(200)).await;
+    let address = server.url.trim_start_matches("http://").trim_end_matches('/').parse().unwrap();
+    let inner = reqwest::Client::builder().dns_resolver(Arc::new(OneName(address))).build().unwrap();
+    let settings = Settings::new().breaker(Breaker::consecutive(2));
+    let client = Client::guarded(inner, Guard::from_settings("client.dead", settings).unwrap());
+    let before = LIVE.get();
+    for host in 0..100_000 {
+        assert!(client.get(format!("http://host-{host}.example/")).send().await.is_err());
+        if host % 1_000 == 0 {
+            assert_eq!(client.get("http://well.example/").send().await.unwrap().status(), 200);
+        }
+    }
+    let each = LIVE.get().wrapping_sub(before) / 100_000;
+    let keys = client.policy().snapshot().keys;
+    assert!((90_000..=100_000).contains(&keys), "{keys} keys: what has failed is remembered");
+    assert!(each <= 400, "{each} bytes for each");
+}
