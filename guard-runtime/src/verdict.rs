@@ -248,15 +248,11 @@ const DEEPEST: usize = 64;
 
 /// The first known error in a chain of sources.
 pub(crate) fn judge_chain(error: &(dyn StdError + 'static)) -> Judged {
-    let mut next = Some(error);
-    for _ in 0..DEEPEST {
-        let Some(error) = next else { break };
-        if let Some(judged) = judge_one(error) {
-            return judged;
-        }
-        next = error.source();
-    }
-    Judged::UNKNOWN
+    judge_known(error).unwrap_or(Judged::UNKNOWN)
+}
+
+pub(crate) fn judge_known(error: &(dyn StdError + 'static)) -> Option<Judged> {
+    std::iter::successors(Some(error), |&error| error.source()).take(DEEPEST).find_map(judge_one)
 }
 
 fn judge_one(error: &(dyn StdError + 'static)) -> Option<Judged> {
@@ -265,6 +261,11 @@ fn judge_one(error: &(dyn StdError + 'static)) -> Option<Judged> {
     }
     #[cfg(feature = "reqwest")]
     if let Some(judged) = known::<crate::reqwest::Error>(error).or_else(|| known::<::reqwest::Error>(error)) {
+        return Some(judged);
+    }
+    // The `source` of this one is that of what it holds.
+    #[cfg(feature = "reqwest-middleware")]
+    if let Some(judged) = known::<::reqwest_middleware::Error>(error) {
         return Some(judged);
     }
     #[cfg(feature = "http")]

@@ -3,7 +3,7 @@
 //! | item | what |
 //! |---|---|
 //! | [`Client`] | a `reqwest::Client` whose requests are guarded: for each host, or all of them together |
-//! | [`Guard`] | the policy that they come under |
+//! | [`Guard`] | the policy that they come under; a middleware of `reqwest-middleware`, too |
 //! | [`Error`] | a rejection, a failing status or reqwest's error, without URLs |
 //! | [`Idempotent`] | marks a request that may be sent again |
 //!
@@ -33,3 +33,5 @@ pub use error::Error;
 pub use guard::{Guard, PolicyRef};
 pub use repeat::Idempotent;
 pub use request::RequestBuilder;
+#[cfg(feature = "reqwest-middleware")]
+pub(crate) use run::{Failure, Transport, run};
