@@ -93,6 +93,10 @@ pub mod guide {
     #[doc = include_str!("../docs/migration.md")]
     pub mod migration {}
 
+    #[cfg(feature = "reqwest-middleware")]
+    #[doc = include_str!("../docs/clients.md")]
+    pub mod clients {}
+
     #[doc = include_str!("../docs/expansion.md")]
     pub mod expansion {}
 
