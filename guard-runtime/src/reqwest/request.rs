@@ -89,6 +89,7 @@ impl RequestBuilder {
     /// # Ok(())
     /// # }
     /// ```
+    #[doc(alias("json", "query", "form", "multipart"))]
     pub fn with(self, change: impl FnOnce(::reqwest::RequestBuilder) -> ::reqwest::RequestBuilder) -> RequestBuilder {
         RequestBuilder { is_foreign: true, ..self.map(change) }
     }
@@ -127,12 +128,19 @@ impl RequestBuilder {
     pub fn send(self) -> impl Future<Output = Result<Response, Error>> + Send {
         let RequestBuilder { builder, guard, mark, is_foreign } = self;
         let (client, request) = builder.build_split();
+        // Apart, so that the request stays where it is.
+        let (mut request, wrong) = match request {
+            Ok(request) => (Some(request), None),
+            Err(wrong) => (None, Some(wrong)),
+        };
         async move {
-            let request = &mut Some(request?);
+            if let Some(wrong) = wrong {
+                return Err(wrong.into());
+            }
             if is_foreign {
-                execute::<true>(&client, &guard, request, mark).await
+                execute::<true>(&client, &guard, &mut request, mark).await
             } else {
-                execute::<false>(&client, &guard, request, mark).await
+                execute::<false>(&client, &guard, &mut request, mark).await
             }
         }
     }

@@ -86,12 +86,11 @@ async fn attempts<'p, S: Part<'p>, T: Transport>(
 ) -> Result<Result<Response, T::Error>, Rejected> {
     loop {
         call.admitted().await?;
-        let sent = request.take().expect("there is a request before each attempt");
         let retries = policy.with_settings(|settings| settings.retry().map_or(0, Retry::max));
         let wanted = repeat != Repeat::Never && call.attempts() <= retries;
-        let kept = if wanted { Kept::of(&sent, T::EXTENSIBLE) } else { None };
+        let kept = if wanted { request.as_ref().and_then(|request| Kept::of(request, T::EXTENSIBLE)) } else { None };
         let heard = Heard::default();
-        let ended = call.timed(transport.send(sent, call.attempts(), &heard)).await;
+        let ended = call.timed(transport.send(taken(request), call.attempts(), &heard)).await;
         call.heard(&heard);
         let (next, pause) = match ended {
             Ok(outcome) => {
@@ -121,6 +120,11 @@ async fn attempts<'p, S: Part<'p>, T: Transport>(
         *request = Some(next);
         pause.await;
     }
+}
+
+#[inline]
+fn taken(request: &mut Option<Request>) -> Request {
+    request.take().expect("there is a request before each attempt")
 }
 
 fn again(kept: Option<Kept>) -> Option<Request> {
