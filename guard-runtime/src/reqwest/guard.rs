@@ -1,6 +1,7 @@
 //! What guards the requests of a client: a policy, and whether each host has a part of it for itself.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -142,10 +143,10 @@ impl Default for Guard {
 }
 
 /// A policy that a [`Guard`] holds on to: made from `&'static Policy`, `Arc<Policy>` or `Policy`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PolicyRef(Held);
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 enum Held {
     Static(&'static Policy),
     Shared(Arc<Policy>),
@@ -159,6 +160,13 @@ impl Deref for PolicyRef {
             Held::Static(policy) => policy,
             Held::Shared(policy) => policy,
         }
+    }
+}
+
+/// Its name.
+impl fmt::Debug for PolicyRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.name(), f)
     }
 }
 
