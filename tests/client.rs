@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use apiguard::http::ResponseExt;
 use apiguard::reqwest::{Client, Error, Guard};
-use apiguard::{Breaker, Budget, Concurrency, Jitter, Policy, Rate, Rejected, Retry, Settings};
+use apiguard::{Breaker, Budget, Concurrency, Jitter, Policy, Rate, Rejected, Retry, Settings, Statuses};
 use reqwest::{Body, Method, Response, Version, redirect};
 use support::events::Events;
 use support::raw::{Raw, closed_port};
@@ -241,6 +241,32 @@ async fn a_retry_after_holds_back_all_calls_to_that_host_and_none_to_others() {
     assert_eq!(busy.requests(), 1);
     assert_eq!(calls.join_all().await, [200; 3]);
     assert!((20_000..20_100).contains(&ms_since(start)), "{}", ms_since(start));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_answer_that_has_nothing_left_holds_back_the_next_call_to_that_host() {
+    let last = Answer::new(200).header("x-ratelimit-remaining", "0").header("x-ratelimit-reset", "30");
+    let server = Server::scripted([last], Answer::new(200)).await;
+    let client = client(Settings::new().rate(Rate::per_second(100)).timeout(Duration::from_secs(120)));
+    let start = Instant::now();
+    for _ in 0..2 {
+        assert_eq!(client.get(&server.url).send().await.unwrap().status(), 200);
+    }
+    assert!((30_000..30_020).contains(&ms_since(start)), "{}", ms_since(start));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_statuses_of_the_policy_decide_which_answers_are_repeated() {
+    let policy = |statuses| retries().retries(Retry::new(1).base(Duration::from_millis(1)).statuses(statuses));
+    let requests = async |status, statuses| {
+        let server = Server::always(Answer::new(status)).await;
+        assert_eq!(client(policy(statuses)).get(&server.url).send().await.unwrap().status(), status);
+        server.requests()
+    };
+    assert_eq!(requests(503, Statuses::NONE).await, 1);
+    assert_eq!(requests(202, Statuses::NONE.with(202)).await, 2, "a success elsewhere");
+    assert_eq!(requests(404, Statuses::NONE.with(404)).await, 2);
+    assert_eq!(requests(404, Statuses::RETRIED).await, 1);
 }
 
 #[tokio::test(start_paused = true)]
