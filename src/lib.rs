@@ -59,8 +59,8 @@ pub use guard_runtime::private as __private;
 
 /// Long pages, in the order in which to read them: [`start`](guide::start), [`retries`](guide::retries), [`breaker`](guide::breaker),
 /// [`limits`](guide::limits), [`composition`](guide::composition), [`choosing`](guide::choosing), [`feedback`](guide::feedback),
-/// [`configuration`](guide::configuration), [`tower`](guide::tower), [`migration`](guide::migration), [`expansion`](guide::expansion),
-/// [`faq`](guide::faq).
+/// [`configuration`](guide::configuration), [`clients`](guide::clients), [`tower`](guide::tower), [`migration`](guide::migration),
+/// [`expansion`](guide::expansion), [`faq`](guide::faq).
 #[cfg(any(doc, doctest))]
 pub mod guide {
     #[doc = include_str!("../docs/start.md")]
