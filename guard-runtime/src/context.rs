@@ -105,7 +105,10 @@ impl<F: Future> Future for Watched<'_, F> {
         let _attempt = Restore::setting(&ATTEMPT, *this.attempt);
         let _heard = Restore::setting(&HEARD, 0);
         let polled = this.body.poll(cx);
-        this.heard.0.fetch_max(HEARD.get(), Relaxed);
+        let heard = HEARD.get();
+        if heard > 0 {
+            this.heard.0.fetch_max(heard, Relaxed);
+        }
         polled
     }
 }
