@@ -62,6 +62,15 @@ async fn keyed(order: &str) -> Outcome {
     Ok(black_box(order.len()))
 }
 
+apiguard::policy! {
+    static FORCED_OPEN = (breaker = 5);
+}
+
+#[guarded(policy = FORCED_OPEN)]
+async fn rejected(order: &str) -> Outcome {
+    Ok(black_box(order.len()))
+}
+
 /// Allocations of the second hundred calls: the first ones may set up what lives as long as the thread.
 async fn allocations(mut call: impl AsyncFnMut()) -> usize {
     for _ in 0..100 {
@@ -81,4 +90,11 @@ async fn an_admitted_succeeding_call_allocates_nothing() {
     assert_eq!(allocations(async || drop(black_box(shared("tea").await))).await, 0);
     assert_eq!(allocations(async || drop(black_box(keyed("tea").await))).await, 0);
     assert_eq!(allocations(async || drop(black_box(Box::new(1)))).await, 100, "the counter counts");
+}
+
+/// The features `tracing` and `metrics` are on here.
+#[tokio::test]
+async fn a_rejected_call_allocates_nothing_while_nobody_watches() {
+    FORCED_OPEN.force_open();
+    assert_eq!(allocations(async || drop(black_box(rejected("tea").await.unwrap_err()))).await, 0);
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 /// The name of a policy: cheap to clone; compares, hashes and displays as the text it is.
 #[derive(Clone)]
-pub struct PolicyName(Text);
+pub struct PolicyName(pub(crate) Text);
 
 #[derive(Clone)]
-enum Text {
+pub(crate) enum Text {
     Static(&'static str),
     Shared(Arc<str>),
 }

@@ -405,6 +405,9 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         let running = std::mem::replace(&mut self.running, Running::NOTHING);
         self.release(running.flight());
         self.policy.counters.success();
+        if telemetry::times_attempts() {
+            self.took("success");
+        }
         if self.part.known(self.policy).is_some_and(|state| !state.breaker.is_well()) {
             self.tell_breaker(running.pass(), Sign::Good, 0, clock::now());
         }
@@ -491,6 +494,10 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// Counts an outcome and tells it to the breaker. The source is who says how long to wait.
     fn record(&mut self, verdict: Verdict, source: &'static str, now: u64) {
         let counters = &self.policy.counters;
+        if telemetry::times_attempts() {
+            let name = verdict.name();
+            self.took(if name == Verdict::TRANSIENT.name() { "failure" } else { name });
+        }
         let mut hold = 0;
         let sign = match verdict {
             Verdict::Success => {
@@ -671,7 +678,17 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         let hung = now.saturating_sub(self.since) >= abandoned;
         let sign = if hung || std::thread::panicking() { Sign::Bad } else { Sign::Dropped };
         count(&self.policy.counters.abandoned);
+        if telemetry::times_attempts() {
+            self.took("abandoned");
+        }
         self.end_attempt(sign, 0, now);
+    }
+
+    /// Tells how long the attempt took that is over; the outcome by the name under which it is counted.
+    #[cold]
+    #[inline(never)]
+    fn took(&self, outcome: &'static str) {
+        telemetry::attempt_took(self.policy, outcome, clock::now().saturating_sub(self.since));
     }
 }
 
