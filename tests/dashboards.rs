@@ -1,0 +1,251 @@
+//! The dashboard and the alert rules ask for what is published: every name and label in their queries is compared with those that a
+//! recorder is given while a policy goes through everything that can happen to it.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // the helpers of a test are a test
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::time::Duration;
+
+use apiguard::http::StatusError;
+use apiguard::metrics::{describe, publish_policy, time_attempts};
+use apiguard::{Breaker, Concurrency, Jitter, Policy, Rate, Retry, Settings};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use serde_json::Value;
+use tokio::time::advance;
+
+const DASHBOARD: &str = include_str!("../dashboards/apiguard.json");
+const ALERTS: &str = include_str!("../dashboards/alerts.yml");
+const DOCS: &str = include_str!("../guard-runtime/src/telemetry/metrics.rs");
+
+/// The labels of each series by its name, with the values that they had.
+type Series = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
+
+/// What Prometheus puts beside the labels of a program.
+const OF_TARGETS: [&str; 2] = ["job", "instance"];
+
+fn secs(count: u64) -> Duration {
+    Duration::from_secs(count)
+}
+
+/// Drives policies through everything, and gives what was published meanwhile.
+async fn published() -> Series {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    describe();
+    // And never false again, since the tests of this file run at once.
+    time_attempts(true);
+    let settings = Settings::new()
+        .rate(Rate::per_second(1).max_wait(secs(5)))
+        .concurrency(Concurrency::new(2))
+        .retries(Retry::new(1).jitter(Jitter::None))
+        .attempt_timeout(secs(1));
+    let everything = settings.breaker(Breaker::consecutive(3).successes(1).recovery_jitter(0.0));
+    let windowed = Settings::new().breaker(Breaker::failure_rate(0.5));
+    let forced = Settings::new().shadow(true);
+    let policy = |name: &str, settings| Policy::builder(name).settings(settings).build().unwrap();
+    let (everything, windowed, forced) =
+        (policy("everything", everything), policy("windowed", windowed), policy("forced", forced));
+    // Waits for a turn, is told to wait, hangs, opens the breaker, probes in vain and not in vain.
+    let good = async || everything.call(async || Ok::<_, io::Error>(())).await;
+    let fail = async || everything.call(async || Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).await;
+    good().await.unwrap();
+    good().await.unwrap();
+    let throttled = async || Err::<(), _>(StatusError::new(http::StatusCode::TOO_MANY_REQUESTS, Some(secs(2))));
+    everything.call(throttled).await.unwrap_err();
+    everything.call(std::future::pending::<Result<(), io::Error>>).await.unwrap_err();
+    fail().await.unwrap_err();
+    good().await.unwrap_err();
+    advance(secs(61)).await;
+    fail().await.unwrap_err();
+    advance(secs(61)).await;
+    good().await.unwrap();
+    forced.force_closed();
+    publish_policy(&forced);
+    forced.force_open();
+    for policy in [&everything, &windowed, &forced] {
+        publish_policy(policy);
+    }
+    let mut series = Series::new();
+    for line in recorder.handle().render().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        let (name, rest) = line.split_once('{').unwrap();
+        let labels = series.entry(name.to_owned()).or_default();
+        for pair in rest.split_once('}').unwrap().0.split(',') {
+            let (label, value) = pair.split_once('=').unwrap();
+            labels.entry(label.to_owned()).or_default().insert(value.trim_matches('"').to_owned());
+        }
+    }
+    series
+}
+
+/// The parts of a query: names, texts in their quotes, signs.
+fn parts(query: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let mut rest = query.trim_start();
+    while let Some(first) = rest.chars().next() {
+        let is_in_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
+        let end = match first {
+            '"' => rest[1..].find('"').expect("a quote that is closed") + 2,
+            c if is_in_name(c) => rest.find(|c| !is_in_name(c)).unwrap_or(rest.len()),
+            c => c.len_utf8(),
+        };
+        let (part, after) = rest.split_at(end);
+        parts.push(part);
+        rest = after.trim_start();
+    }
+    parts
+}
+
+/// Everything that is wrong with a query, and the names that are in it.
+fn check(query: &str, published: &Series, used: &mut BTreeSet<String>, wrong: &mut Vec<String>) {
+    let parts = parts(query);
+    let ours: Vec<_> = parts.iter().filter(|part| part.starts_with("apiguard_")).collect();
+    if ours.is_empty() {
+        wrong.push(format!("no metric in `{query}`"));
+    }
+    let mut labels: BTreeSet<&str> = OF_TARGETS.into();
+    for name in ours {
+        used.insert((*name).to_owned());
+        match published.get(*name) {
+            Some(of) => labels.extend(of.keys().map(String::as_str)),
+            None => wrong.push(format!("`{name}` is not published")),
+        }
+    }
+    for (at, part) in parts.iter().enumerate() {
+        let closing = |close| parts[at + 1..].iter().position(|part| *part == close).unwrap() + at + 1;
+        if part.starts_with("apiguard_") && parts.get(at + 1) == Some(&"{") {
+            let known = published.get(*part).cloned().unwrap_or_default();
+            for pair in parts[at + 2..closing("}")].split(|part| *part == ",") {
+                let (label, value) = (pair[0], pair[pair.len() - 1].trim_matches('"'));
+                let Some(values) = known.get(label) else {
+                    wrong.push(format!("`{part}` has no label `{label}`"));
+                    continue;
+                };
+                let unknown = |value: &&str| !value.starts_with('$') && !values.contains(*value);
+                wrong.extend(value.split('|').filter(unknown).map(|v| format!("`{part}` has no {label} `{v}`")));
+            }
+        }
+        if ["by", "on", "ignoring", "without", "group_left"].contains(part) {
+            let named = parts[at + 2..closing(")")].iter().filter(|part| **part != ",");
+            wrong
+                .extend(named.filter(|label| !labels.contains(**label)).map(|label| format!("`{label}` in `{query}`")));
+        }
+    }
+}
+
+/// What is at a key anywhere in a JSON value.
+fn all<'a>(value: &'a Value, key: &str, found: &mut Vec<&'a Value>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get(key));
+            fields.values().for_each(|value| all(value, key, found));
+        }
+        Value::Array(values) => values.iter().for_each(|value| all(value, key, found)),
+        _ => {}
+    }
+}
+
+/// The queries of the dashboard, with their legends.
+fn queries(dashboard: &Value) -> Vec<(String, String)> {
+    let mut targets = Vec::new();
+    all(dashboard, "targets", &mut targets);
+    let text = |target: &Value, key: &str| target[key].as_str().unwrap().to_owned();
+    let of = |targets: &Value| -> Vec<_> {
+        targets.as_array().unwrap().iter().map(|t| (text(t, "expr"), text(t, "legendFormat"))).collect()
+    };
+    targets.into_iter().flat_map(of).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn dashboard_and_alerts_ask_for_what_is_published_and_for_all_of_it() {
+    let published = published().await;
+    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+    let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
+    let queries = queries(&dashboard);
+    assert!(queries.len() > 20);
+    for (query, legend) in &queries {
+        check(query, &published, &mut used, &mut wrong);
+        for label in legend.split("{{").skip(1).map(|rest| rest.split_once("}}").unwrap().0) {
+            let grouped = query.split("by (").skip(1).any(|rest| rest.split(')').next().unwrap().contains(label));
+            if !grouped {
+                wrong.push(format!("the legend `{legend}` of `{query}`"));
+            }
+        }
+    }
+    let alerts: Vec<_> = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("expr: ")).collect();
+    assert_eq!(alerts.len(), ALERTS.matches("- alert:").count(), "each rule has its query on one line");
+    for query in alerts {
+        check(query, &published, &mut used, &mut wrong);
+    }
+    let variable = dashboard["templating"]["list"][1]["definition"].as_str().unwrap();
+    check(variable.trim_start_matches("label_values"), &published, &mut used, &mut wrong);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    // The sum and the count of a histogram are one metric; its quantiles have the bare name.
+    let metric = |name: &String| name.trim_end_matches("_sum").trim_end_matches("_count").to_owned();
+    let shown: BTreeSet<_> = used.iter().map(metric).collect();
+    let exist: BTreeSet<_> = published.keys().map(metric).collect();
+    assert_eq!(shown, exist, "what is published is on the dashboard");
+}
+
+#[test]
+fn mistakes_in_queries_are_found() {
+    let labels =
+        [("policy", "a"), ("state", "open")].map(|(label, value)| (label.to_owned(), [value.to_owned()].into()));
+    let published = Series::from([("apiguard_x".to_owned(), labels.into())]);
+    let wrong = |query| {
+        let mut wrong = Vec::new();
+        check(query, &published, &mut BTreeSet::new(), &mut wrong);
+        wrong.len()
+    };
+    assert_eq!(wrong("sum by (policy, job) (rate(apiguard_x{policy=~\"$policy\", state=\"open\"}[5m])) > 0"), 0);
+    assert_eq!(wrong("sum(apiguard_y)"), 1);
+    assert_eq!(wrong("sum(apiguard_x{status=\"open\"})"), 1);
+    assert_eq!(wrong("sum(apiguard_x{state=~\"open|ajar\"})"), 1);
+    assert_eq!(wrong("sum by (reason) (apiguard_x)"), 1);
+    assert_eq!(wrong("sum(up)"), 1);
+}
+
+/// What Grafana needs to import it: panels apart from each other with ids of their own, and data from the chosen source.
+#[test]
+fn the_dashboard_can_be_imported() {
+    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let rows: Vec<_> = panels.iter().filter(|panel| panel["type"] == "row").map(|row| row["title"].clone()).collect();
+    assert_eq!(rows, ["Summary", "Rate", "Breaker", "Retry", "In flight"]);
+    let mut taken = BTreeSet::new();
+    for panel in panels {
+        let at = |key: &str| panel["gridPos"][key].as_u64().unwrap();
+        assert!(at("x") + at("w") <= 24, "{}", panel["title"]);
+        for x in at("x")..at("x") + at("w") {
+            for y in at("y")..at("y") + at("h") {
+                assert!(taken.insert((x, y)), "`{}` is on another panel", panel["title"]);
+            }
+        }
+        if panel["type"] != "row" {
+            assert_eq!(panel["datasource"]["uid"], "${datasource}");
+        }
+    }
+    let ids: BTreeSet<_> = panels.iter().map(|panel| panel["id"].as_u64().unwrap()).collect();
+    assert_eq!(ids.len(), panels.len());
+    let variables = dashboard["templating"]["list"].as_array().unwrap();
+    assert_eq!(variables.iter().map(|v| v["name"].as_str().unwrap()).collect::<Vec<_>>(), ["datasource", "policy"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_docs_have_a_line_for_every_metric_that_is_published_and_its_labels() {
+    let published = published().await;
+    for (name, labels) in published {
+        let metric = name.trim_end_matches("_sum").trim_end_matches("_count").to_owned();
+        let line = DOCS.lines().find(|line| line.starts_with("//! |") && line.contains(&format!("`{metric}`")));
+        let line = line.unwrap_or_else(|| panic!("no line for {metric}"));
+        for (label, values) in labels.iter().filter(|(label, _)| !["policy", "quantile"].contains(&label.as_str())) {
+            assert!(line.contains(&format!("`{label}`")), "{metric}: {label}");
+            let is_bounded = !["source", "from", "to"].contains(&label.as_str()) && !metric.contains("duration");
+            for value in values.iter().filter(|_| is_bounded) {
+                assert!(line.contains(&format!("`{value}`")), "{metric}: {label}={value}");
+            }
+        }
+    }
+}
