@@ -62,8 +62,8 @@ pub use guard_runtime::private as __private;
 
 /// Long pages, in the order in which to read them: [`start`](guide::start), [`retries`](guide::retries), [`breaker`](guide::breaker),
 /// [`limits`](guide::limits), [`composition`](guide::composition), [`choosing`](guide::choosing), [`feedback`](guide::feedback),
-/// [`configuration`](guide::configuration), [`clients`](guide::clients), [`tower`](guide::tower), [`migration`](guide::migration),
-/// [`expansion`](guide::expansion), [`faq`](guide::faq).
+/// [`telemetry`](guide::telemetry), [`configuration`](guide::configuration), [`clients`](guide::clients), [`tower`](guide::tower),
+/// [`migration`](guide::migration), [`expansion`](guide::expansion), [`faq`](guide::faq).
 #[cfg(any(doc, doctest))]
 pub mod guide {
     #[doc = include_str!("../docs/start.md")]
@@ -86,6 +86,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/feedback.md")]
     pub mod feedback {}
+
+    #[doc = include_str!("../docs/telemetry.md")]
+    pub mod telemetry {}
 
     #[doc = include_str!("../docs/configuration.md")]
     pub mod configuration {}

@@ -19,6 +19,7 @@ use tokio::time::advance;
 const DASHBOARD: &str = include_str!("../dashboards/apiguard.json");
 const ALERTS: &str = include_str!("../dashboards/alerts.yml");
 const DOCS: &str = include_str!("../guard-runtime/src/telemetry/metrics.rs");
+const PAGE: &str = include_str!("../docs/telemetry.md");
 
 /// The labels of each series by its name, with the values that they had.
 type Series = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
@@ -240,6 +241,7 @@ async fn the_docs_have_a_line_for_every_metric_that_is_published_and_its_labels(
         let metric = name.trim_end_matches("_sum").trim_end_matches("_count").to_owned();
         let line = DOCS.lines().find(|line| line.starts_with("//! |") && line.contains(&format!("`{metric}`")));
         let line = line.unwrap_or_else(|| panic!("no line for {metric}"));
+        assert!(PAGE.contains(&format!("`{metric}`")), "{metric} is not on the page");
         for (label, values) in labels.iter().filter(|(label, _)| !["policy", "quantile"].contains(&label.as_str())) {
             assert!(line.contains(&format!("`{label}`")), "{metric}: {label}");
             let is_bounded = !["source", "from", "to"].contains(&label.as_str()) && !metric.contains("duration");
