@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use apiguard::http::ResponseExt;
 use apiguard::metrics::{publish, publish_policy, time_attempts};
+use apiguard::reqwest::Guard;
 use apiguard::{Breaker, Error, Events, Policy, Rate, Rejected, Retry, Settings, guarded, observe, registry};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response, Uri};
@@ -252,6 +253,7 @@ async fn s02_no_secret_of_a_request_a_response_a_key_or_an_error_is_shown() {
     let mut events = registry().subscribe();
     let (host, received) = server().await;
     let client = reqwest::Client::new();
+    let guarded = apiguard::reqwest::Client::guarded(client.clone(), Guard::per_host(&CLIENT));
 
     let kinds = [
         "good",
@@ -273,6 +275,11 @@ async fn s02_no_secret_of_a_request_a_response_a_key_or_an_error_is_shown() {
                 Ok(_) => assert!(["good", "exhausted"].contains(&kind), "{kind}"),
                 Err(error) => shown.error(&error),
             }
+            let request = guarded.guard(order.request(&client)).idempotent(true);
+            if let Err(error) = request.send().await.and_then(|response| Ok(response.checked()?)) {
+                shown.error(&error);
+            }
+            shown.add(format!("{guarded:?}"));
             // A policy in shadow ends nothing: its caller does.
             if let Ok(Err(error)) = timeout(Duration::from_secs(9), in_shadow(&client, &order)).await {
                 shown.error(&error);
@@ -336,6 +343,7 @@ async fn s02_no_secret_of_a_request_a_response_a_key_or_an_error_is_shown() {
         "message=waited",
         "message=over budget",
         "canaries.attribute: ",
+        "canaries.client: ",
         "canaries.shadow: (shadow) ",
         "cannot build the request",
         "server answered 404",
@@ -350,6 +358,10 @@ async fn s02_no_secret_of_a_request_a_response_a_key_or_an_error_is_shown() {
     ] {
         assert!(shown.contains(expected), "`{expected}` was not shown");
     }
+}
+
+apiguard::policy! {
+    static CLIENT = (retries(1, jitter = "none"), breaker = 5, attempt_timeout = "2s", name = "canaries.client");
 }
 
 #[guarded(name = "canaries.cost", rate("1/s", burst = 1), cost = tokens)]
