@@ -243,6 +243,39 @@ fn watching() -> (Shown, tracing::subscriber::DefaultGuard) {
     (shown, guard)
 }
 
+/// Calls with errors of the user's own, until there is no budget and the breaker opens; a panic. Gives their policy.
+async fn own_errors(shown: &Shown) -> Arc<Policy> {
+    let settings = Settings::new()
+        .rate(Rate::per_second(10).max_wait(Duration::ZERO).burst(100))
+        .retries(Retry::new(1))
+        .breaker(Breaker::consecutive(50))
+        .timeout(Duration::from_secs(60));
+    let policy = Arc::new(Policy::builder("canaries.own").settings(settings).build().unwrap());
+    let mut rejected = 0;
+    for _ in 0..60 {
+        let failed = policy.call_keyed(&secret("key"), async || Err::<(), _>(CardError::new())).await.unwrap_err();
+        // The first level is apiguard's; what it holds is the user's.
+        shown.add(failed.to_string());
+        if let Error::Rejected(error) = &failed {
+            shown.error(error);
+            rejected += 1;
+        }
+        advance(Duration::from_millis(200)).await;
+    }
+    assert!(rejected > 0);
+    let boxed = policy.call_with(|_| apiguard::Verdict::Permanent, async || Err::<(), _>(secret("text"))).await;
+    shown.add(boxed.unwrap_err().to_string());
+    let quiet = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| ()));
+    let panics = policy.clone();
+    let panicked = tokio::spawn(async move {
+        let _ = panics.call(async || -> Result<(), CardError> { panic!("{}", secret("panic")) }).await;
+    });
+    assert!(panicked.await.unwrap_err().is_panic());
+    std::panic::set_hook(quiet);
+    policy
+}
+
 #[tokio::test(start_paused = true)]
 async fn s02_no_secret_of_a_request_a_response_a_key_or_an_error_is_shown() {
     let (shown, _traced) = watching();
@@ -298,35 +331,7 @@ async fn s02_no_secret_of_a_request_a_response_a_key_or_an_error_is_shown() {
         assert!(sent.contains(&secret(place)), "{place} was sent");
     }
 
-    // Calls with errors of the user's own, until there is no budget and the breaker opens; a panic, a dropped call.
-    let settings = Settings::new()
-        .rate(Rate::per_second(10).max_wait(Duration::ZERO).burst(100))
-        .retries(Retry::new(1))
-        .breaker(Breaker::consecutive(50))
-        .timeout(Duration::from_secs(60));
-    let policy = Arc::new(Policy::builder("canaries.own").settings(settings).build().unwrap());
-    let mut rejected = 0;
-    for _ in 0..60 {
-        let failed = policy.call_keyed(&secret("key"), async || Err::<(), _>(CardError::new())).await.unwrap_err();
-        // The first level is apiguard's; what it holds is the user's.
-        shown.add(failed.to_string());
-        if let Error::Rejected(error) = &failed {
-            shown.error(error);
-            rejected += 1;
-        }
-        advance(Duration::from_millis(200)).await;
-    }
-    assert!(rejected > 0);
-    let boxed = policy.call_with(|_| apiguard::Verdict::Permanent, async || Err::<(), _>(secret("text"))).await;
-    shown.add(boxed.unwrap_err().to_string());
-    let quiet = std::panic::take_hook();
-    std::panic::set_hook(Box::new(|_| ()));
-    let panics = policy.clone();
-    let panicked = tokio::spawn(async move {
-        let _ = panics.call(async || -> Result<(), CardError> { panic!("{}", secret("panic")) }).await;
-    });
-    assert!(panicked.await.unwrap_err().is_panic());
-    std::panic::set_hook(quiet);
+    let policy = own_errors(&shown).await;
     let costly: Rejected = too_costly(2).await.unwrap_err().rejected().unwrap().clone();
     shown.error(&costly);
     shown.events(&mut events);
