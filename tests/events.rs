@@ -245,6 +245,15 @@ static CALLS_BACK: Policy = Policy::new(
     Settings::new().breaker(Breaker::consecutive(1)).rate(Rate::per_second(1).burst(5).max_wait(Duration::ZERO)),
 );
 
+/// What is panicked with.
+struct PanicsAgain;
+
+impl Drop for PanicsAgain {
+    fn drop(&mut self) {
+        panic!("once more")
+    }
+}
+
 /// B09: who watches panics, takes its time, calls back; no call is harmed. Silent, since a panic prints.
 #[tokio::test(start_paused = true)]
 async fn b09_who_watches_may_panic_or_call_back_and_harms_nobody() {
@@ -253,7 +262,7 @@ async fn b09_who_watches_may_panic_or_call_back_and_harms_nobody() {
     std::panic::set_hook(Box::new(|_| ()));
     let (recorder, guard) = recording(|| {
         CALLS.fetch_add(1, Relaxed);
-        panic!("who watches")
+        std::panic::panic_any(PanicsAgain)
     });
     for round in 0..1_000 {
         // The first call trips the breaker, the second is rejected; a reset closes it.

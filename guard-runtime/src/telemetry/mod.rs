@@ -50,7 +50,10 @@ pub(crate) fn tell(policy: &Policy, shadow: bool, kind: EventKind) {
 
 /// A panic of who watches is nothing to the call. (The panic hook has said it.)
 fn quietly(tell: impl FnOnce()) {
-    drop(catch_unwind(AssertUnwindSafe(tell)));
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(tell)) {
+        // What it panicked with may panic when it is dropped.
+        std::mem::forget(payload);
+    }
 }
 
 /// Whether somebody wants to know how long attempts take: a load and a branch, and nothing without the feature.
