@@ -73,6 +73,9 @@ async fn a_post_is_repeated_if_it_has_a_key_or_is_marked_and_a_get_is_not_if_it_
     assert_eq!(requests(&|url| client.post(url).body("tea").header("Idempotency-Key", "7")).await, 4);
     assert_eq!(requests(&|url| client.post(url).body("tea").idempotent(true)).await, 4);
     assert_eq!(requests(&|url| client.post(url).body("tea")).await, 1);
+    for empty in ["", " \t"] {
+        assert_eq!(requests(&|url| client.post(url).header("Idempotency-Key", empty)).await, 1, "an empty key is none");
+    }
     assert_eq!(requests(&|url| client.get(url).idempotent(false)).await, 1);
     assert_eq!(requests(&|url| client.post(url).header("Idempotency-Key", "7").idempotent(false)).await, 1);
 }

@@ -17,7 +17,7 @@
 mod date;
 mod feedback;
 mod fields;
-#[cfg(any(feature = "tower", test))]
+#[cfg(any(feature = "reqwest", feature = "tower", test))]
 mod idempotent;
 mod observe;
 mod rate_limit;
@@ -29,7 +29,7 @@ mod timestamp;
 mod value;
 
 pub use feedback::Feedback;
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "reqwest", feature = "tower"))]
 pub(crate) use idempotent::may_repeat;
 pub use observe::{HasHeaders, observe};
 pub use rate_limit::RateLimit;

@@ -1,4 +1,5 @@
-//! Whether a request that failed may be sent again, and what of it is kept for that. Everything that sends through reqwest asks here.
+//! After which failures a request may be sent again (what means the same twice is said in `http/idempotent`), and what of it is kept
+//! for that. Everything that sends through reqwest asks here.
 //!
 //! ```text
 //! marked `idempotent(true)`                        after every failure
@@ -15,7 +16,7 @@ use std::time::Duration;
 use ::http::{HeaderMap, Method, Version};
 use ::reqwest::{Request, Url};
 
-const IDEMPOTENCY_KEY: &str = "idempotency-key";
+use crate::http::may_repeat;
 
 /// Says of one request whether it may be sent again when it is not known whether the server has carried it out.
 ///
@@ -41,11 +42,8 @@ pub(crate) enum Repeat {
 impl Repeat {
     /// `unmarked` is for requests that must not be carried out twice.
     pub(crate) fn of(request: &Request, mark: Option<Idempotent>, unmarked: Repeat) -> Repeat {
-        let is_idempotent = match mark {
-            Some(Idempotent(mark)) => mark,
-            None => request.method().is_idempotent() || request.headers().contains_key(IDEMPOTENCY_KEY),
-        };
-        if is_idempotent { Repeat::Always } else { unmarked }
+        let mark = mark.map(|Idempotent(mark)| mark);
+        if may_repeat(mark, request.method(), request.headers()) { Repeat::Always } else { unmarked }
     }
 }
 
@@ -148,19 +146,16 @@ mod tests {
 
     #[test]
     fn what_may_be_repeated_follows_from_method_key_and_mark() {
-        let repeat = |request: &Request, mark| Repeat::of(request, mark, Repeat::Never);
-        for method in ["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"] {
-            assert_eq!(repeat(&request(method, &[]), None), Repeat::Always, "{method}");
-            assert_eq!(repeat(&request(method, &[]), Some(Idempotent(false))), Repeat::Never, "{method}");
+        for (method, key, mark, expected) in [
+            ("GET", "", None, Repeat::Always),
+            ("GET", "7", Some(Idempotent(false)), Repeat::Unsent),
+            ("POST", "", None, Repeat::Unsent),
+            ("POST", "7", None, Repeat::Always),
+            ("POST", "", Some(Idempotent(true)), Repeat::Always),
+        ] {
+            let request = request(method, &[("idempotency-key", key)]);
+            assert_eq!(Repeat::of(&request, mark, Repeat::Unsent), expected, "{method} {key} {mark:?}");
         }
-        for method in ["POST", "PATCH", "CONNECT", "LOCK", "get", "PURGE"] {
-            assert_eq!(repeat(&request(method, &[]), None), Repeat::Never, "{method}");
-            assert_eq!(repeat(&request(method, &[]), Some(Idempotent(true))), Repeat::Always, "{method}");
-            let keyed = request(method, &[("idempotency-key", "7")]);
-            assert_eq!(repeat(&keyed, None), Repeat::Always, "{method}");
-            assert_eq!(repeat(&keyed, Some(Idempotent(false))), Repeat::Never, "{method}");
-        }
-        assert_eq!(Repeat::of(&request("POST", &[]), None, Repeat::Unsent), Repeat::Unsent);
     }
 
     #[test]

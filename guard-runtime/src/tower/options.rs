@@ -236,7 +236,7 @@ impl<S: Clone, B: Clone> Repeat<S, Request<B>> for Idempotent {
     type Spare = Option<(S, Request<B>)>;
 
     fn spare(&self, policy: &Policy, attempts: u32, service: &S, request: &Request<B>) -> Self::Spare {
-        let is_wanted = has_more(policy, attempts) && may_repeat(request.method(), request.headers());
+        let is_wanted = has_more(policy, attempts) && may_repeat(None, request.method(), request.headers());
         is_wanted.then(|| (service.clone(), request.clone()))
     }
 
