@@ -5,12 +5,13 @@
 mod support;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use apiguard::http::ResponseExt;
 use apiguard::reqwest::{Client, Error, Guard};
-use apiguard::{Breaker, Budget, Concurrency, Jitter, Policy, Rate, Rejected, Retry, Settings, Statuses};
+use apiguard::{Breaker, Budget, Concurrency, Jitter, Policy, PolicyName, Rate, Rejected, Retry, Settings, Statuses};
 use reqwest::{Body, Method, Response, Version, redirect};
 use support::events::Events;
 use support::raw::{Raw, closed_port};
@@ -165,6 +166,34 @@ async fn a_body_that_is_a_stream_is_sent_once_and_says_so() {
     assert_eq!(events.count("not replayable"), 2, "nor what was sent");
     direct.post(closed_port().await).body(stream()).send().await.unwrap_err();
     assert_eq!(events.count("not replayable"), 3);
+}
+
+/// A resolver under a guard that rejects, as one that limits look-ups does.
+struct Rejecting(fn(Rejected) -> Box<dyn std::error::Error + Send + Sync>, Arc<AtomicU32>);
+
+impl reqwest::dns::Resolve for Rejecting {
+    fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+        self.1.fetch_add(1, Relaxed);
+        let rejected = Rejected::Saturated { policy: PolicyName::new("resolver") };
+        Box::pin(std::future::ready(Err((self.0)(rejected))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_by_a_guard_inside_reqwest_is_not_repeated_and_opens_no_breaker() {
+    let wraps: [fn(Rejected) -> Box<dyn std::error::Error + Send + Sync>; 3] = [
+        |rejected| rejected.into(),
+        |rejected| std::io::Error::other(rejected).into(),
+        |rejected| apiguard::Error::<std::io::Error>::Rejected(rejected).into(),
+    ];
+    for wrap in wraps {
+        let asked = Arc::<AtomicU32>::default();
+        let inner = reqwest::Client::builder().no_proxy().dns_resolver(Arc::new(Rejecting(wrap, asked.clone())));
+        let client = Client::guarded(inner.build().unwrap(), Guard::from_settings("outer", retries()).unwrap());
+        let error = client.get("http://well.example/").send().await.unwrap_err();
+        assert!(matches!(error, Error::Transport(_)), "{error:?}");
+        assert_eq!((asked.load(Relaxed), client.policy().snapshot().outcomes.permanent), (1, 1));
+    }
 }
 
 // ---- what comes back

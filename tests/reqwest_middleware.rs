@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
+use apiguard::http::ResponseExt;
 use apiguard::reqwest_middleware::{Guard, Idempotent, rejected};
 use apiguard::{
-    Breaker, Budget, Classify, Error as CallError, Jitter, Policy, Rate, Rejected, Retry, Settings, Verdict,
+    Breaker, Budget, Classify, Error as CallError, Jitter, Policy, PolicyName, Rate, Rejected, Retry, Settings, Verdict,
 };
 use reqwest::{Body, Method, Request, Response};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Error, Middleware, Next};
@@ -169,6 +170,33 @@ async fn two_guards_in_one_another_do_not_repeat_what_the_inner_one_rejects() {
     let mut error = Some(error);
     let outcome = retrying.call(async || error.take().map_or(Ok(()), Err)).await;
     assert!(matches!(outcome, Err(CallError::Call { attempts: 1, .. })), "nor does a policy around them: {outcome:?}");
+}
+
+/// Answers with a rejection, as a middleware does that turns its guard's into a response.
+struct Answers(AtomicU32);
+
+#[async_trait::async_trait]
+impl Middleware for Answers {
+    async fn handle(&self, _: Request, _: &mut http::Extensions, _: Next<'_>) -> reqwest_middleware::Result<Response> {
+        self.0.fetch_add(1, Relaxed);
+        let rejected = Rejected::Saturated { policy: PolicyName::new("middleware.inner") };
+        Ok(http::Response::<String>::from(rejected).into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_that_comes_back_as_a_response_is_not_repeated_and_opens_no_breaker() {
+    let (inner, outer) = (Arc::new(Answers(AtomicU32::new(0))), guard(&retries()));
+    let client = ClientBuilder::new(reqwest::Client::new()).with(outer.clone()).with_arc(inner.clone()).build();
+    let response = client.get("http://localhost/").send().await.unwrap();
+    assert_eq!((response.status().as_u16(), inner.0.load(Relaxed)), (503, 1));
+    assert_eq!(response.classify(), Verdict::Permanent);
+    assert_eq!(outer.policy().snapshot().outcomes.permanent, 1);
+    let error = response.checked().unwrap_err();
+    assert_eq!((error.classify(), Classify::status(&error)), (Verdict::Permanent, None));
+    let error = apiguard::reqwest::Error::from(error);
+    assert_eq!((error.classify(), Classify::status(&error)), (Verdict::Permanent, None));
+    assert_eq!(error.status().map(|status| status.as_u16()), Some(503));
 }
 
 #[tokio::test(start_paused = true)]

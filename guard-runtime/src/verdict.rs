@@ -255,6 +255,18 @@ pub(crate) fn judge_known(error: &(dyn StdError + 'static)) -> Option<Judged> {
     std::iter::successors(Some(error), |&error| error.source()).take(DEEPEST).find_map(judge_one)
 }
 
+/// Whether there is a rejection in a chain of sources: what carries it is no failure of the service either.
+#[cfg(feature = "reqwest")]
+pub(crate) fn holds_rejection(error: &(dyn StdError + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        // It may only carry another error, which its `source` would skip.
+        Some(carried) => Some(carried as &(dyn StdError + 'static)),
+        None => error.source(),
+    })
+    .take(DEEPEST)
+    .any(|error| error.is::<Rejected>())
+}
+
 fn judge_one(error: &(dyn StdError + 'static)) -> Option<Judged> {
     if let Some(judged) = known::<Rejected>(error) {
         return Some(judged);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use ::http::{HeaderMap, Response, StatusCode};
+use ::http::{Extensions, HeaderMap, Response, StatusCode};
 use guard_spec::Statuses;
 
 use super::Feedback;
@@ -33,13 +33,15 @@ pub struct StatusError {
     header: Option<&'static str>,
     /// How long the server's limits have nothing left.
     exhausted: Option<Duration>,
+    /// Whether its response was made of a rejection by an inner guard.
+    is_rejection: bool,
 }
 
 impl StatusError {
     /// A status, and how long the server asked to wait: for clients whose responses are not [`ResponseExt`].
     #[must_use]
     pub const fn new(status: StatusCode, retry_after: Option<Duration>) -> StatusError {
-        StatusError { status, retry_after, header: None, exhausted: None }
+        StatusError { status, retry_after, header: None, exhausted: None, is_rejection: false }
     }
 
     /// A status, and the wait that its response's headers ask for: that of [`Feedback::wait`].
@@ -47,7 +49,7 @@ impl StatusError {
     pub fn from_headers(status: StatusCode, headers: &HeaderMap) -> StatusError {
         let Judged { pause: exhausted, .. } = judged(status, headers);
         let (retry_after, header) = Feedback::from_headers(headers).wait().unzip();
-        StatusError { status, retry_after, header, exhausted }
+        StatusError { status, retry_after, header, exhausted, is_rejection: false }
     }
 
     /// The status.
@@ -97,7 +99,7 @@ pub trait ResponseExt: Sized {
 
 impl<B> ResponseExt for Response<B> {
     fn checked(self) -> Result<Self, StatusError> {
-        check(self.status(), self.headers())?;
+        check(self.status(), self.headers(), self.extensions())?;
         Ok(self)
     }
 }
@@ -105,13 +107,23 @@ impl<B> ResponseExt for Response<B> {
 #[cfg(feature = "reqwest")]
 impl ResponseExt for ::reqwest::Response {
     fn checked(self) -> Result<Self, StatusError> {
-        check(self.status(), self.headers())?;
+        check(self.status(), self.headers(), self.extensions())?;
         Ok(self)
     }
 }
 
-fn check(status: StatusCode, headers: &HeaderMap) -> Result<(), StatusError> {
-    if failing(status) { Err(StatusError::from_headers(status, headers)) } else { Ok(()) }
+fn check(status: StatusCode, headers: &HeaderMap, extensions: &Extensions) -> Result<(), StatusError> {
+    if failing(status) {
+        let is_rejection = rejection(extensions).is_some();
+        Err(StatusError { is_rejection, ..StatusError::from_headers(status, headers) })
+    } else {
+        Ok(())
+    }
+}
+
+/// The rejection by an inner guard that a response was made of.
+fn rejection(extensions: &Extensions) -> Option<&Rejected> {
+    extensions.get()
 }
 
 /// Some servers answer beyond 599 (999 in the field): that is no success either.
@@ -143,9 +155,11 @@ fn verdict(status: StatusCode, retry_after: Option<Duration>) -> Verdict {
     Verdict::of_status(status.as_u16(), retry_after, &Statuses::RETRIED)
 }
 
-/// The verdict on a whole response; a good one is not searched for a wait.
-fn answer(status: StatusCode, headers: &HeaderMap) -> Verdict {
-    verdict(status, if failing(status) { wait(headers) } else { None })
+fn whole(status: StatusCode, headers: &HeaderMap, extensions: &Extensions) -> Judged {
+    match rejection(extensions) {
+        Some(rejected) => Judged::by(rejected.classify()),
+        None => judged(status, headers),
+    }
 }
 
 impl Classify for StatusCode {
@@ -158,13 +172,14 @@ impl Classify for StatusCode {
     }
 }
 
+/// One of a response that was made of a rejection by an inner guard is permanent, whatever its status, as the rejection is.
 impl Classify for StatusError {
     fn classify(&self) -> Verdict {
-        verdict(self.status, self.retry_after)
+        if self.is_rejection { Verdict::Permanent } else { verdict(self.status, self.retry_after) }
     }
 
     fn status(&self) -> Option<u16> {
-        Some(self.status.as_u16())
+        (!self.is_rejection).then(|| self.status.as_u16())
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -183,14 +198,11 @@ impl Classify for StatusError {
 /// One that is made of a rejection by an inner guard is permanent, whatever its status, as the rejection is.
 impl<B> Classify for Response<B> {
     fn classify(&self) -> Verdict {
-        match self.extensions().get::<Rejected>() {
-            Some(rejected) => rejected.classify(),
-            None => answer(self.status(), self.headers()),
-        }
+        whole(self.status(), self.headers(), self.extensions()).verdict
     }
 
     fn status(&self) -> Option<u16> {
-        self.extensions().get::<Rejected>().is_none().then(|| self.status().as_u16())
+        rejection(self.extensions()).is_none().then(|| self.status().as_u16())
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -198,29 +210,27 @@ impl<B> Classify for Response<B> {
     }
 
     fn pause(&self) -> Option<Duration> {
-        judged(self.status(), self.headers()).pause
+        whole(self.status(), self.headers(), self.extensions()).pause
     }
 
     fn header(&self) -> Option<&'static str> {
-        judged(self.status(), self.headers()).header
+        whole(self.status(), self.headers(), self.extensions()).header
     }
 
     fn __judged(&self) -> Judged {
-        match self.extensions().get::<Rejected>() {
-            Some(rejected) => Judged::by(rejected.classify()),
-            None => judged(self.status(), self.headers()),
-        }
+        whole(self.status(), self.headers(), self.extensions())
     }
 }
 
+/// As for `http::Response`.
 #[cfg(feature = "reqwest")]
 impl Classify for ::reqwest::Response {
     fn classify(&self) -> Verdict {
-        answer(self.status(), self.headers())
+        whole(self.status(), self.headers(), self.extensions()).verdict
     }
 
     fn status(&self) -> Option<u16> {
-        Some(self.status().as_u16())
+        rejection(self.extensions()).is_none().then(|| self.status().as_u16())
     }
 
     fn retry_after(&self) -> Option<Duration> {
@@ -228,15 +238,15 @@ impl Classify for ::reqwest::Response {
     }
 
     fn pause(&self) -> Option<Duration> {
-        judged(self.status(), self.headers()).pause
+        whole(self.status(), self.headers(), self.extensions()).pause
     }
 
     fn header(&self) -> Option<&'static str> {
-        judged(self.status(), self.headers()).header
+        whole(self.status(), self.headers(), self.extensions()).header
     }
 
     fn __judged(&self) -> Judged {
-        judged(self.status(), self.headers())
+        whole(self.status(), self.headers(), self.extensions())
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ::http::StatusCode;
 
 use crate::http::StatusError;
+use crate::verdict::holds_rejection;
 use crate::{Classify, Rejected, Verdict};
 
 /// Why a guarded call through reqwest failed.
@@ -178,7 +179,8 @@ fn body_is_missing(error: &::reqwest::Error) -> bool {
 }
 
 /// By status when it has one. Otherwise requests that cannot be built, redirects that are not followed and bodies that
-/// say something else than expected are permanent; connections, timeouts and bodies that break off are transient.
+/// say something else than expected are permanent; connections, timeouts and bodies that break off are transient. What a guard
+/// inside (of a resolver, a connector or a body) has rejected is permanent, as its rejection is.
 impl Classify for ::reqwest::Error {
     fn classify(&self) -> Verdict {
         if let Some(status) = self.status() {
@@ -186,7 +188,7 @@ impl Classify for ::reqwest::Error {
         }
         let permanent = self.is_builder() || self.is_redirect() || (self.is_decode() && !body_is_missing(self));
         // A timeout that passes through a redirect or a decoder is still one.
-        if permanent && !self.is_timeout() { Verdict::Permanent } else { Verdict::TRANSIENT }
+        if permanent && !self.is_timeout() || holds_rejection(self) { Verdict::Permanent } else { Verdict::TRANSIENT }
     }
 
     fn status(&self) -> Option<u16> {
@@ -205,7 +207,11 @@ impl Classify for Error {
     }
 
     fn status(&self) -> Option<u16> {
-        self.status().map(|status| status.as_u16())
+        match self {
+            Error::Rejected(_) => None,
+            Error::Status(error) => Classify::status(error),
+            Error::Transport(error) => Classify::status(error),
+        }
     }
 
     fn retry_after(&self) -> Option<Duration> {
