@@ -15,7 +15,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tower::{ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 async fn serve(router: Router) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -263,6 +263,24 @@ async fn a_rejection_can_be_answered_in_own_words() {
     let response = client.get(url).send().await.unwrap();
     assert_eq!(response.status(), 429);
     assert_eq!(response.text().await.unwrap(), "secret name says no\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_in_own_words_is_still_one_to_a_guard_around_it() {
+    fn busy(rejected: &Rejected) -> Response {
+        (rejected.http_status(), "no\n").into_response()
+    }
+    let retry = Retry::new(3).base(Duration::from_millis(10));
+    let outer = policy(Settings::new().retries(retry).breaker(Breaker::consecutive(1)));
+    let inner = policy(Settings::new().breaker(Breaker::consecutive(1)));
+    inner.force_open();
+    let service = service_fn(async |_: http::Request<()>| Ok::<_, Infallible>("well".into_response()));
+    let service = GuardLayer::new(inner).respond_with(busy).layer(service);
+    let service = GuardLayer::new(outer.clone()).retrying().layer(service);
+    let response = service.oneshot(http::Request::new(())).await.unwrap();
+    assert_eq!(response.status(), 503);
+    assert_eq!((outer.snapshot().attempts(), outer.snapshot().outcomes.permanent), (1, 1));
+    assert!(response.extensions().get::<Rejected>().is_some());
 }
 
 // ---- handlers that call others under a guard

@@ -4,6 +4,7 @@ use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
 
+use ::http::Response;
 use guard_spec::{InvalidSettings, Settings};
 use tower_layer::Layer;
 
@@ -211,6 +212,9 @@ impl<P: Holds, K, J, R, A> GuardLayer<P, K, J, R, A> {
 
     /// A rejection becomes the response that a function makes of it. The error type stays that of the inner service.
     ///
+    /// The [`Rejected`] is put into the response's extensions, which are not sent: by it a guard around this one knows that the
+    /// service has not failed.
+    ///
     /// ```
     /// use apiguard::{Rejected, tower::GuardLayer};
     /// use axum::response::{IntoResponse, Response};
@@ -222,7 +226,10 @@ impl<P: Holds, K, J, R, A> GuardLayer<P, K, J, R, A> {
     ///
     /// let app: axum::Router = axum::Router::new().layer(GuardLayer::server(&DOOR).respond_with(busy));
     /// ```
-    pub fn respond_with<Res, F: Fn(&Rejected) -> Res>(self, response: F) -> GuardLayer<P, K, J, R, AsResponseOf<F>> {
+    pub fn respond_with<B, F>(self, response: F) -> GuardLayer<P, K, J, R, AsResponseOf<F>>
+    where
+        F: Fn(&Rejected) -> Response<B>,
+    {
         let GuardLayer { policy, keying, judge, repeat, .. } = self;
         GuardLayer { policy, keying, judge, repeat, answer: AsResponseOf(response) }
     }

@@ -303,7 +303,7 @@ pub struct AsBoxError;
 #[derive(Clone, Copy, Debug)]
 pub struct AsResponse;
 
-/// As the response that a function makes of it; the error stays that of the inner service.
+/// As the response that a function makes of it, with the [`Rejected`] in its extensions; the error stays that of the inner service.
 #[derive(Clone, Copy)]
 pub struct AsResponseOf<F>(pub(super) F);
 
@@ -358,7 +358,7 @@ impl<B: Default, E> Answer<Response<B>, E> for AsResponse {
     }
 }
 
-impl<Res, E, F: Fn(&Rejected) -> Res + Clone> Answer<Res, E> for AsResponseOf<F> {
+impl<B, E, F: Fn(&Rejected) -> Response<B> + Clone> Answer<Response<B>, E> for AsResponseOf<F> {
     type Kept = E;
     type Error = E;
 
@@ -366,8 +366,10 @@ impl<Res, E, F: Fn(&Rejected) -> Res + Clone> Answer<Res, E> for AsResponseOf<F>
         error
     }
 
-    fn rejected(&self, rejected: Rejected) -> Result<Res, E> {
-        Ok((self.0)(&rejected))
+    fn rejected(&self, rejected: Rejected) -> Result<Response<B>, E> {
+        let mut response = (self.0)(&rejected);
+        response.extensions_mut().insert(rejected);
+        Ok(response)
     }
 
     fn failed(source: E, _: u32) -> E {
