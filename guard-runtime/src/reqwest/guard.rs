@@ -117,20 +117,18 @@ impl Guard {
 }
 
 /// `https://api.example.com`, `http://[::1]:8080`: how a URL begins, which has no default port in it, and upper case no more.
-/// It is one piece of text, so that it is one to hash.
+/// It is one piece of text, so that it is one to hash. (A URL without a host, which cannot be sent to, is its scheme.)
 fn origin(url: &Url) -> Cow<'_, str> {
     let text = url.as_str();
+    // Both are pieces of the text: where they begin is known, and need not be searched for.
+    let place = |piece: &str| piece.as_ptr().addr().saturating_sub(text.as_ptr().addr());
     let authority = url.scheme().len() + "://".len();
-    let rest = text.as_bytes().get(authority..).unwrap_or_default();
-    let length = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
-    let origin = text.get(..authority + length).unwrap_or(text);
+    let end = place(url.path());
+    let host = url.host_str().map_or(authority, place);
     // reqwest takes names and passwords out of most URLs.
-    if url.username().is_empty() && url.password().is_none() {
-        return origin.into();
-    }
-    match origin.rsplit_once('@') {
-        Some((_, host)) => format!("{}://{host}", url.scheme()).into(),
-        None => origin.into(),
+    match text.get(host..end) {
+        Some(named) if host > authority => format!("{}://{named}", url.scheme()).into(),
+        _ => text.get(..end).unwrap_or(text).into(),
     }
 }
 
@@ -206,8 +204,13 @@ mod tests {
         assert_eq!(key("https://u@a.example:8080/x"), "https://a.example:8080");
         assert_eq!(key("http://[0:0:0:0:0:0:0:1]:81/"), "http://[::1]:81");
         assert_eq!(key("http://user:p@[::1]/"), "http://[::1]");
-        for odd in ["data:x", "mailto:a@b", "file:///x@y", "x:"] {
-            key(odd);
+        assert_eq!(key("http://:pass@A.example:8080?@/"), "http://a.example:8080");
+        assert_eq!(key("http://:@a.example#@"), "http://a.example");
+        assert_eq!(key("http://B\u{fc}cher.example"), "http://xn--bcher-kva.example");
+        for (odd, scheme) in
+            [("data:x", "data:"), ("mailto:a@b", "mailto:"), ("file:///x@y", "file://"), ("x:", "x:"), ("x:/y@z", "x:")]
+        {
+            assert_eq!(key(odd), scheme, "{odd}");
         }
         let shared = Guard::shared(Policy::unchecked(PolicyName::new("x"), &DEFAULT));
         assert_eq!(shared.key(&"http://a/".parse().unwrap()), None);

@@ -94,7 +94,7 @@ async fn attempts<'p, S: Part<'p>, T: Transport>(
         call.heard(&heard);
         let (next, pause) = match ended {
             Ok(outcome) => {
-                let judged = judge(policy, &outcome);
+                let judged = judge(&outcome);
                 if call.succeeded(&judged) {
                     return Ok(outcome);
                 }
@@ -141,19 +141,11 @@ impl Repeat {
     }
 }
 
-fn judge<E: Failure>(policy: &Policy, outcome: &Result<Response, E>) -> Judged {
+fn judge<E: Failure>(outcome: &Result<Response, E>) -> Judged {
     match outcome {
-        Ok(response) => judge_response(policy, response),
+        Ok(response) => Judged::of(response),
         Err(error) => error.judge(),
     }
-}
-
-/// As [`Classify`](crate::Classify) does, and short for what is well.
-fn judge_response(policy: &Policy, response: &Response) -> Judged {
-    let judged = Judged::of(response);
-    let status = response.status().as_u16();
-    let is_well = status < 400 && judged.pause.is_none();
-    if is_well && !with_statuses(policy, |statuses| statuses.contains(status)) { Judged::SUCCESS } else { judged }
 }
 
 fn with_statuses<R>(policy: &Policy, read: impl FnOnce(&Statuses) -> R) -> R {
