@@ -12,6 +12,8 @@ use std::time::Duration;
 use apiguard::http::ResponseExt;
 use apiguard::reqwest::{Client, Error, Guard};
 use apiguard::{Breaker, Budget, Concurrency, Jitter, Policy, PolicyName, Rate, Rejected, Retry, Settings, Statuses};
+use axum::body::Bytes;
+use http_body_util::{Full, Limited};
 use reqwest::{Body, Method, Response, Version, redirect};
 use support::events::Events;
 use support::raw::{Raw, closed_port};
@@ -194,6 +196,20 @@ async fn a_rejection_by_a_guard_inside_reqwest_is_not_repeated_and_opens_no_brea
         assert!(matches!(error, Error::Transport(_)), "{error:?}");
         assert_eq!((asked.load(Relaxed), client.policy().snapshot().outcomes.permanent), (1, 1));
     }
+}
+
+/// As of a proxy whose client leaves in the middle of an upload.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_its_sender_breaks_off_is_no_failure_of_the_service() {
+    let server = Server::always(Answer::new(200)).await;
+    let client = client(retries().breaker(Breaker::consecutive(2)));
+    for _ in 0..5 {
+        let broken = Limited::new(Full::new(Bytes::from("tea for two")), 3);
+        let error = client.put(&server.url).body(Body::wrap(broken)).send().await.unwrap_err();
+        assert!(matches!(error, Error::Transport(_)), "{error:?}");
+    }
+    assert_eq!(client.policy().snapshot().outcomes.permanent, 5);
+    assert_eq!(client.get(&server.url).send().await.unwrap().status(), 200);
 }
 
 // ---- what comes back

@@ -178,9 +178,16 @@ fn body_is_missing(error: &::reqwest::Error) -> bool {
     })
 }
 
+/// Whether the request's own body broke off while it was sent: a stream of the caller's, of which the server knows nothing.
+fn own_body_failed(error: &::reqwest::Error) -> bool {
+    let is_body = |source: &::reqwest::Error| source.is_body();
+    error.is_request() && chain(error).skip(1).any(|source| source.downcast_ref().is_some_and(is_body))
+}
+
 /// By status when it has one. Otherwise requests that cannot be built, redirects that are not followed and bodies that
-/// say something else than expected are permanent; connections, timeouts and bodies that break off are transient. What a guard
-/// inside (of a resolver, a connector or a body) has rejected is permanent, as its rejection is.
+/// say something else than expected are permanent; connections, timeouts and bodies that break off are transient. A body
+/// of the request that its sender breaks off is permanent, and so is what a guard inside (of a resolver, a connector or a body) has
+/// rejected: the service has not failed.
 impl Classify for ::reqwest::Error {
     fn classify(&self) -> Verdict {
         if let Some(status) = self.status() {
@@ -188,7 +195,8 @@ impl Classify for ::reqwest::Error {
         }
         let permanent = self.is_builder() || self.is_redirect() || (self.is_decode() && !body_is_missing(self));
         // A timeout that passes through a redirect or a decoder is still one.
-        if permanent && !self.is_timeout() || holds_rejection(self) { Verdict::Permanent } else { Verdict::TRANSIENT }
+        let permanent = permanent && !self.is_timeout() || own_body_failed(self) || holds_rejection(self);
+        if permanent { Verdict::Permanent } else { Verdict::TRANSIENT }
     }
 
     fn status(&self) -> Option<u16> {
