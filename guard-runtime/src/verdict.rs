@@ -264,7 +264,7 @@ pub(crate) fn holds_rejection(error: &(dyn StdError + 'static)) -> bool {
         None => error.source(),
     })
     .take(DEEPEST)
-    .any(|error| error.is::<Rejected>())
+    .any(<dyn StdError>::is::<Rejected>)
 }
 
 fn judge_one(error: &(dyn StdError + 'static)) -> Option<Judged> {
