@@ -285,3 +285,19 @@ async fn who_is_woken_by_a_change_may_change_the_policy() {
     assert!(waiting.as_mut().poll(&mut cx).is_ready());
     assert_eq!(policy.settings(), Settings::new());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_whose_timeout_is_taken_away_says_after_how_long_it_was_ended() {
+    let settings = [Settings::new().attempt_timeout(ms(800)), Settings::new().timeout(ms(800))];
+    for settings in settings {
+        let policy = policy(&settings);
+        let hang = policy.call(async || std::future::pending::<std::io::Result<()>>().await);
+        let change = async {
+            tokio::time::sleep(ms(100)).await;
+            policy.configure(Settings::new()).unwrap();
+        };
+        let (ended, ()) = tokio::join!(hang, change);
+        let Err(apiguard::Error::Rejected(Rejected::TimedOut { after, .. })) = ended else { unreachable!("{ended:?}") };
+        assert_eq!(after, ms(800), "{settings}");
+    }
+}

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used)] // the helpers of a test are a test
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use apiguard::{
-    Breaker, BreakerState, Concurrency, Error, EventKind, Policy, PolicyBuilder, Quota, Rate, Rejected, Retry,
+    Breaker, BreakerState, Concurrency, Error, EventKind, Jitter, Policy, PolicyBuilder, Quota, Rate, Rejected, Retry,
     Settings, Snapshot, Unenforced, guarded, registry,
 };
+use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
 
 fn secs(count: u64) -> Duration {
@@ -171,4 +173,94 @@ async fn it_can_be_switched_while_the_policy_runs() {
     assert!(policy.snapshot().to_string().contains("in shadow, would have rejected 2"), "{}", policy.snapshot());
     policy.configure(settings).unwrap();
     assert!(good(&policy).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_when_a_policy_begins_to_watch_waits_no_longer() {
+    let settings = Settings::new()
+        .rate(Rate::per_hour(1).max_wait(secs(50_000)))
+        .timeout(secs(100_000))
+        .breaker(Breaker::consecutive(1).recovery(secs(9_000)));
+    let policy = Arc::new(Policy::builder("let go").settings(settings).build().unwrap());
+    let keyed = async |policy: Arc<Policy>, key: u32| policy.call_keyed(&key, async || Ok::<_, io::Error>(())).await;
+    good(&policy).await.unwrap();
+    keyed(policy.clone(), 1).await.unwrap();
+    let start = Instant::now();
+    let mut calls = JoinSet::new();
+    for _ in 0..5 {
+        let (one, other) = (policy.clone(), policy.clone());
+        calls.spawn(async move { good(&one).await });
+        calls.spawn(keyed(other, 1));
+    }
+    sleep(secs(1)).await;
+    assert_eq!(policy.snapshot().waiting, 5);
+    // The one whose turn comes first would find the breaker open, too.
+    policy.force_open();
+    policy.configure(settings.shadow(true)).unwrap();
+    while let Some(ended) = calls.join_next().await {
+        ended.unwrap().unwrap();
+    }
+    assert_eq!(start.elapsed(), secs(1));
+    let Snapshot { waiting, rejections, .. } = policy.snapshot();
+    assert_eq!((waiting, rejections.total(), unenforced(&policy)), (0, 0, (10, 0, 0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_policy_begins_to_watch_during_its_retries_has_no_end() {
+    let retries = Retry::new(2).base(secs(4)).jitter(Jitter::None);
+    let settings = Settings::new().timeout(secs(10)).retries(retries);
+    let policy = Policy::builder("no end").settings(settings).build().unwrap();
+    let mut attempts = 0;
+    let body = async || {
+        attempts += 1;
+        if attempts == 1 {
+            return Err(io::Error::from(io::ErrorKind::ConnectionReset));
+        }
+        sleep(secs(60)).await;
+        Ok(())
+    };
+    let switch = async {
+        sleep(secs(1)).await;
+        policy.configure(settings.shadow(true)).unwrap();
+    };
+    let (ended, ()) = tokio::join!(policy.call(body), switch);
+    ended.unwrap();
+}
+
+/// What every call has used: the first takes ten tokens, and gives nine of them back.
+fn used(_: &Result<(), io::Error>) -> u32 {
+    1
+}
+
+#[guarded(name = "shadow.settled", rate("1/h", burst = 10, max_wait = "0s"), cost = 10, settle = used, shadow = true)]
+async fn settled() -> Result<(), Error<io::Error>> {
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_would_have_been_rejected_took_nothing_and_gives_nothing_back() {
+    let policy = registry().get("shadow.settled").unwrap();
+    for rejected in 0..4 {
+        settled().await.unwrap();
+        let Snapshot { tokens, shadow, .. } = policy.snapshot();
+        assert_eq!((tokens, shadow.rejected), (Some(9), rejected));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_the_timeout_would_not_allow_is_reported_as_a_rejection() {
+    let settings = Settings::new().rate(Rate::per_second(1)).timeout(secs(5));
+    let crowd = async |settings: Settings| {
+        let policy = Arc::new(Policy::builder("crowd").settings(settings).build().unwrap());
+        let mut calls = JoinSet::new();
+        for _ in 0..10 {
+            let policy = policy.clone();
+            calls.spawn(async move { good(&policy).await });
+        }
+        calls.join_all().await;
+        policy.snapshot()
+    };
+    let (real, watched) = (crowd(settings).await, crowd(settings.shadow(true)).await);
+    assert_eq!(real.rejections.rate_limited, 7);
+    assert_eq!((watched.shadow.rejected, watched.shadow.delayed), (7, real.waits));
 }

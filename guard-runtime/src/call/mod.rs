@@ -51,6 +51,9 @@ use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
 /// What a policy without a breaker says of one that was forced.
 const NO_BREAKER: Breaker = Breaker::consecutive(u32::MAX);
 
+/// In place of the instant of a grant, where there was none (`shadow`).
+const TOOK_NOTHING: u64 = u64::MAX;
+
 /// Who says how long to wait, when an outcome does and no header is known.
 const SERVER: &str = "server";
 
@@ -272,7 +275,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             return Decision::Admitted;
         }
         if self.attempts > 0 && now >= self.deadline {
-            return Decision::Rejected(self.timed_out(self.timeout()));
+            return Decision::Rejected(self.call_timed_out(now.saturating_sub(self.since)));
         }
         if let Err(retry_after) = self.check_breaker(now) {
             return Decision::Rejected(self.circuit_open(retry_after));
@@ -325,15 +328,24 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// Waits for a turn, since an instant.
     pub(crate) async fn wait(&mut self, turn: Turn<S::Limiter>, since: u64) -> Result<(), Rejected> {
         count(&self.policy.counters.waits);
-        let taken = match turn.await {
+        let ended = turn.await;
+        let now = clock::now();
+        if self.policy.is_shadow() || matches!(ended, Err(Refusal::LetGo)) {
+            // It began to watch meanwhile: nothing that came of the wait holds the call up.
+            if let Ok(taken) = ended {
+                self.state().limiter.give_back(taken, now);
+            }
+            self.admit_in_shadow(now);
+            return Ok(());
+        }
+        let taken = match ended {
             Ok(taken) => taken,
             Err(refused) => return Err(self.refused(refused)),
         };
-        let now = clock::now();
         if now >= self.deadline {
             // The runtime stood still: the call is over.
             self.state().limiter.give_back(taken, now);
-            return Err(self.timed_out(self.timeout()));
+            return Err(self.call_timed_out(now.saturating_sub(since)));
         }
         self.admit_to_breaker(taken, now)?;
         self.tell(EventKind::Waited { wait: Duration::from_nanos(now.saturating_sub(since)) });
@@ -373,7 +385,9 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     /// When the attempt has to end; `u64::MAX` for never.
     fn limit(&self) -> u64 {
-        self.since.saturating_add(self.attempt_timeout()).min(self.deadline)
+        // Of a call that began before its policy only watched.
+        let is_free = self.attempts > 1 && self.policy.is_shadow();
+        self.since.saturating_add(self.attempt_timeout()).min(if is_free { u64::MAX } else { self.deadline })
     }
 
     // ---- after an attempt
@@ -390,7 +404,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// Corrects what the attempt that has just returned took to what it has used.
     #[inline]
     pub fn used(&self, tokens: u32) {
-        if tokens != self.cost {
+        if tokens != self.cost && self.granted != TOOK_NOTHING {
             self.state().limiter.settle(self.granted, self.cost, tokens);
         }
     }
@@ -459,18 +473,17 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// When that ends the call.
     #[cold]
     #[inline(never)]
-    pub fn settle_timed_out(&mut self, _: TimedOut) -> Result<Pause, Rejected> {
+    pub fn settle_timed_out(&mut self, timed_out: TimedOut) -> Result<Pause, Rejected> {
         let now = self.record_timeout();
-        self.plan_retry(Verdict::TRANSIENT, &Judged::UNKNOWN, now)
-            .ok_or_else(|| self.timed_out(self.limiting_timeout()))
+        self.plan_retry(Verdict::TRANSIENT, &Judged::UNKNOWN, now).ok_or_else(|| self.timed_out_by(timed_out))
     }
 
     /// Tells the guard that a timeout ended the only attempt.
     #[cold]
     #[inline(never)]
-    pub fn end_timed_out(&mut self, _: TimedOut) -> Rejected {
+    pub fn end_timed_out(&mut self, timed_out: TimedOut) -> Rejected {
         self.record_timeout();
-        self.timed_out(self.limiting_timeout())
+        self.timed_out_by(timed_out)
     }
 
     fn record_timeout(&mut self) -> u64 {
@@ -480,9 +493,16 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         now
     }
 
-    /// The timeout that ends the running attempt.
-    fn limiting_timeout(&self) -> u64 {
-        if self.limit() == self.deadline { self.timeout() } else { self.attempt_timeout() }
+    /// By the timeout that was there when the attempt began: it may be another one by now, or none.
+    fn timed_out_by(&self, TimedOut(limit): TimedOut) -> Rejected {
+        let ran = limit.saturating_sub(self.since);
+        if limit == self.deadline { self.call_timed_out(ran) } else { self.timed_out(ran) }
+    }
+
+    /// By the timeout of the whole call; where that was taken away meanwhile, after what is known of it.
+    fn call_timed_out(&self, known: u64) -> Rejected {
+        let timeout = self.timeout();
+        self.timed_out(if timeout == u64::MAX { known } else { timeout })
     }
 
     fn timed_out(&self, after: u64) -> Rejected {
@@ -625,7 +645,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         let counters = &self.policy.counters;
         count(match refusal {
             Refusal::NotYet { .. } => &counters.rate_limited,
-            Refusal::Full => &counters.saturated,
+            // (One that was let go runs.)
+            Refusal::Full | Refusal::LetGo => &counters.saturated,
             Refusal::Never { .. } => &counters.rejected_otherwise,
         });
         self.rejected(self.rejection_by_limits(refusal))
@@ -635,7 +656,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         let policy = self.policy.policy_name().clone();
         match refusal {
             Refusal::NotYet { retry_after } => Rejected::RateLimited { policy, retry_after },
-            Refusal::Full => Rejected::Saturated { policy },
+            Refusal::Full | Refusal::LetGo => Rejected::Saturated { policy },
             Refusal::Never { cost, most } => Rejected::CostTooHigh { policy, cost, burst: most },
         }
     }
@@ -654,7 +675,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         if self.attempts > 0 {
             count(&self.policy.counters.rejected_retries);
         }
-        self.tell(EventKind::Rejected { rejected: rejected.clone() });
+        // It is rejected, whatever the policy does by now.
+        telemetry::tell(self.policy, false, EventKind::Rejected { rejected: rejected.clone() });
         rejected
     }
 

@@ -6,67 +6,91 @@
 
 use std::time::Duration;
 
-use super::{Call, NO_BREAKER, Part, Running};
+use guard_spec::Settings;
+
+use super::{Call, NO_BREAKER, Part, Running, TOOK_NOTHING};
 use crate::breaker::Pass;
 use crate::counters::count;
 use crate::event::EventKind;
-use crate::limiter::{Entry, Flight, Refusal, Turn};
+use crate::limiter::{Entry, Flight, Refusal, Taken, Turn};
+use crate::{Rejected, clock, context, telemetry};
+
+/// What an attempt would find at the limits.
+enum Found {
+    /// Its tokens.
+    Taken(Taken),
+    /// A wait.
+    Wait(Duration),
+}
 
 impl<'p, S: Part<'p>> Call<'p, S> {
     /// Lets the next attempt through, whatever stands in its way.
     pub(super) fn admit_in_shadow(&mut self, now: u64) {
-        (self.since, self.granted) = (now, now);
+        // A call that began before may have an end.
+        self.deadline = u64::MAX;
+        (self.since, self.granted) = (now, TOOK_NOTHING);
         self.attempts = self.attempts.saturating_add(1);
+        self.running = Running::attempt(self.over(), Flight::UNCOUNTED);
         if let Err(retry_after) = self.check_breaker(now) {
-            return self.would_be_rejected(EventKind::Rejected { rejected: self.rejection_by_breaker(retry_after) });
+            return self.would_be_rejected(self.rejection_by_breaker(retry_after));
         }
-        let flight = match self.part.enter(self.policy, self.cost, now, now) {
-            Ok(Entry::Taken(taken)) => {
-                self.granted = taken.at();
-                taken.flight()
-            }
+        let found = match self.part.enter(self.policy, self.cost, now, now) {
+            Ok(Entry::Taken(taken)) => Found::Taken(taken),
             // Its turn has come, and others are before it: it gives the place up.
             Ok(Entry::Turn(ticket)) => {
                 drop(Turn::new(self.part.limiter(self.policy), ticket));
-                self.would_wait(Duration::ZERO, now);
-                Flight::UNCOUNTED
+                Found::Wait(Duration::ZERO)
             }
-            Err(Refusal::NotYet { retry_after: wait }) if wait <= Duration::from_nanos(self.patience()) => {
-                self.would_wait(wait, now);
-                Flight::UNCOUNTED
+            Err(Refusal::NotYet { retry_after: wait }) if clock::nanos(wait) <= self.patience_in_shadow(now) => {
+                Found::Wait(wait)
             }
-            Err(refusal) => {
-                return self.would_be_rejected(EventKind::Rejected { rejected: self.rejection_by_limits(refusal) });
-            }
+            Err(refusal) => return self.would_be_rejected(self.rejection_by_limits(refusal)),
         };
         let admitted = match self.part.known(self.policy).map(|state| &state.breaker) {
             None => Ok((Pass(self.part.first(self.policy)), None)),
             Some(breaker) => breaker.admit(now, &self.breaker().unwrap_or(NO_BREAKER)),
         };
-        match admitted {
-            Ok((pass, change)) => {
-                self.running = Running::attempt(pass, flight);
-                self.changed(change);
-            }
+        let (pass, change) = match admitted {
+            Ok(admitted) => admitted,
             Err(open) => {
-                self.running = Running::attempt(self.over(), flight);
-                self.would_be_rejected(EventKind::Rejected { rejected: self.rejection_by_breaker(open.retry_after) });
+                if let Found::Taken(taken) = found {
+                    self.state().limiter.give_back(taken, now);
+                }
+                return self.would_be_rejected(self.rejection_by_breaker(open.retry_after));
             }
-        }
+        };
+        let flight = match found {
+            Found::Taken(taken) => {
+                self.granted = taken.at();
+                taken.flight()
+            }
+            Found::Wait(wait) => {
+                self.granted = now;
+                self.would_wait(wait, now);
+                Flight::UNCOUNTED
+            }
+        };
+        self.running = Running::attempt(pass, flight);
+        self.changed(change);
+    }
+
+    /// The longest that it would wait: half of the time to the end that it would have, as without shadow.
+    fn patience_in_shadow(&self, now: u64) -> u64 {
+        let own = self.site.and_then(Settings::call_timeout);
+        let timeout = own.or_else(|| self.policy.with_settings(Settings::call_timeout));
+        let left = context::deadline().saturating_sub(now).min(timeout.map_or(u64::MAX, clock::nanos));
+        self.patience().min(left / 2)
     }
 
     fn would_wait(&self, wait: Duration, now: u64) {
         self.state().limiter.settle(now, 0, self.cost);
         count(&self.policy.counters.would_delay);
-        self.tell(EventKind::Waited { wait });
+        telemetry::tell(self.policy, true, EventKind::Waited { wait });
     }
 
-    fn would_be_rejected(&mut self, rejected: EventKind) {
-        if self.running == Running::NOTHING {
-            self.running = Running::attempt(self.over(), Flight::UNCOUNTED);
-        }
+    fn would_be_rejected(&self, rejected: Rejected) {
         count(&self.policy.counters.would_reject);
-        self.tell(rejected);
+        telemetry::tell(self.policy, true, EventKind::Rejected { rejected });
     }
 
     /// What an attempt returns that would not have been let through says nothing to the breaker.

@@ -48,7 +48,10 @@ impl Future for Pause {
 
 /// A timeout of the policy ended the attempt.
 #[derive(Clone, Copy, Debug)]
-pub struct TimedOut(());
+pub struct TimedOut(
+    /// When it had to end.
+    pub(super) u64,
+);
 
 pin_project! {
     /// An attempt with an end: its timer is set when the body first has to wait.
@@ -82,7 +85,7 @@ impl<F: Future, T: Slot> Future for Timed<F, T> {
             this.timer.set(Some(T::at(limit)));
         }
         match this.timer.as_pin_mut().map(|timer| timer.poll_end(limit, cx)) {
-            Some(Poll::Ready(())) => Poll::Ready(Err(TimedOut(()))),
+            Some(Poll::Ready(())) => Poll::Ready(Err(TimedOut(limit))),
             _ => Poll::Pending,
         }
     }

@@ -53,7 +53,7 @@ impl From<Refusal> for Refused {
         match refusal {
             Refusal::NotYet { retry_after } => Refused::NotYet { retry_after },
             // Neither a bucket nor a window limits what is in flight.
-            Refusal::Full => Refused::NotYet { retry_after: Duration::ZERO },
+            Refusal::Full | Refusal::LetGo => Refused::NotYet { retry_after: Duration::ZERO },
             Refusal::Never { cost, most } => Refused::Never { cost, burst: most },
         }
     }

@@ -5,7 +5,7 @@
 //!            has regained since then what it would have under the new rate
 //! quotas     what the old log holds counts in the new window
 //! in flight  who was counted still is; who was let through while nobody counted is not
-//! waiting    in the same order, by the new limits; who asks for more than there will ever be is refused
+//! waiting    in the same order, by the new limits; who asks for more than there will ever be is refused; in shadow nobody waits on
 //! ```
 //!
 //! The bound of each limit holds on both sides of the change by itself: before it the old one, after it the new one. An attempt
@@ -37,6 +37,9 @@ impl Limiter {
         let most = inner.limits.most;
         let mut woken = inner.line.refuse_above(most);
         woken.extend(self.grant(&mut inner, now));
+        if inner.lets_go {
+            woken.extend(inner.line.take_wakers());
+        }
         self.unlock(inner, now);
         woken
     }
@@ -52,6 +55,7 @@ impl Limiter {
             inner.more.get_or_insert_default().renew(settings, since);
         }
         inner.limits = Limits::of(settings);
+        inner.lets_go = settings.is_shadow();
         self.patience.store(settings.patience(), Relaxed);
         self.keep_pause(inner, now);
     }

@@ -237,6 +237,17 @@ impl Line {
         woken
     }
 
+    /// The wakers of all who wait, so that each looks again. Goes through the whole line.
+    pub(super) fn take_wakers(&mut self) -> Vec<Waker> {
+        let mut woken = Vec::new();
+        let mut index = self.first;
+        while let Some(node) = self.nodes.get_mut(index as usize) {
+            index = node.next;
+            woken.extend(node.waker.take());
+        }
+        woken
+    }
+
     /// Ends a place that still waits.
     pub(super) fn leave(&mut self, place: Place) {
         self.unlink(place.0);

@@ -73,6 +73,8 @@ pub struct Limiter {
 
 struct Inner {
     limits: Limits,
+    /// Whether nobody is to wait (`shadow`).
+    lets_go: bool,
     line: Line,
     /// Made when the first attempt comes.
     more: Option<Box<More>>,
@@ -141,6 +143,8 @@ pub enum Refusal {
     Full,
     /// It asks for more than there ever is.
     Never { cost: u32, most: u32 },
+    /// Nobody waits any more: the policy has begun to watch only.
+    LetGo,
 }
 
 /// What a grant took: enough to give it back exactly.
@@ -187,7 +191,15 @@ impl Limiter {
         Limiter {
             first: Meter::new(settings.rate_limit(), word),
             patience: AtomicU64::new(settings.patience()),
-            inner: Mutex::new(Inner { limits, line: Line::new(), more: None, paused_until: 0, since: 0, lowered: 0 }),
+            inner: Mutex::new(Inner {
+                limits,
+                lets_go: settings.is_shadow(),
+                line: Line::new(),
+                more: None,
+                paused_until: 0,
+                since: 0,
+                lowered: 0,
+            }),
         }
     }
 

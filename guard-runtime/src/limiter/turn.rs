@@ -144,6 +144,11 @@ impl Spot {
         waker: Waker,
         woken: &mut Vec<Waker>,
     ) -> Poll<Refusal> {
+        if inner.lets_go {
+            inner.line.leave(place);
+            self.place = None;
+            return Poll::Ready(Refusal::LetGo);
+        }
         // Its turn has passed, and somebody ahead of it has not looked for theirs: from now on it looks for them. (Not more
         // often than that, since after a pause of the runtime there are many.)
         self.drives |= now >= self.due;
