@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use apiguard::http::ResponseExt;
-use apiguard::{Error, Policy, Rejected, guarded, registry};
+use apiguard::{Error, Policy, Rate, Rejected, guarded, registry};
 use support::{Answer, Server, ms_since};
 use tokio::time::Instant;
 
@@ -357,4 +357,17 @@ async fn a_failing_answer_whose_limit_has_nothing_left_holds_the_others_back_wha
     let start = Instant::now();
     exhausted(&client, &server.url).await.unwrap();
     assert!((20_000..=20_003).contains(&ms_since(start)), "{}", ms_since(start));
+}
+
+/// As GitHub answers to what comes too fast: its `Retry-After` says for how long, and goes before the reset.
+#[tokio::test(start_paused = true)]
+async fn a_retry_after_beside_an_exhausted_limit_holds_the_others_back_whatever_its_status() {
+    let forbidden = Answer::new(403).header("retry-after", "3").header("x-ratelimit-remaining", "0");
+    let server = Server::scripted([forbidden.header("x-ratelimit-reset", "20")], Answer::new(200)).await;
+    let client = reqwest::Client::new();
+    let policy = Policy::builder("too fast").rate(Rate::per_second(100).burst(10)).build().unwrap();
+    call(&policy, &client, &server.url).await.unwrap_err();
+    let start = Instant::now();
+    call(&policy, &client, &server.url).await.unwrap();
+    assert!((3_000..=3_003).contains(&ms_since(start)), "{}", ms_since(start));
 }

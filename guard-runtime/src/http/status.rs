@@ -31,7 +31,7 @@ pub struct StatusError {
     retry_after: Option<Duration>,
     /// The name of the header that says so.
     header: Option<&'static str>,
-    /// How long the server's limits have nothing left.
+    /// How long all calls are to wait, since the server's limits have nothing left.
     exhausted: Option<Duration>,
     /// Whether its response was made of a rejection by an inner guard.
     is_rejection: bool,
@@ -140,13 +140,13 @@ fn judged(status: StatusCode, headers: &HeaderMap) -> Judged {
     let feedback = Feedback::from_headers(headers);
     let retry_after = feedback.wait().map(|(wait, _)| wait);
     let (asked, by) = if failing(status) { (retry_after, feedback.wait()) } else { (None, feedback.exhausted_by()) };
-    // What a failing response asks for goes before what its limits say.
-    let has_asked = failing(status) && feedback.retry_after().is_some();
+    // What a failing response asks for goes before what its limits say of how long; that they have nothing left holds for all calls.
+    let asked_of_all = feedback.retry_after().filter(|_| failing(status));
     Judged {
         verdict: verdict(status, asked),
         status: Some(status.as_u16()),
         retry_after,
-        pause: feedback.exhausted().filter(|_| !has_asked),
+        pause: feedback.exhausted().map(|exhausted| asked_of_all.unwrap_or(exhausted)),
         header: by.map(|(_, header)| header),
     }
 }
