@@ -453,7 +453,8 @@ async fn the_check_says_what_is_overridden_and_which_names_there_are_twice() {
         ]
     );
     let wrong: Config = "[policies.twice]\nattempt_timeout = '10s'".parse().unwrap();
-    assert!(registry().apply(wrong).is_err());
+    let error = registry().apply(wrong).unwrap_err();
+    assert_eq!(error.mistakes().len(), 1, "once, though the code of the two differs: {error}");
     assert_eq!(registry().check(), check, "what was refused is not told");
 }
 

@@ -66,6 +66,7 @@ async fn a_change_takes_effect_and_loses_neither_tokens_nor_the_breaker() {
     let file = File::new("# nothing yet\n");
     let mut watch = file.watch();
     assert_eq!(watch.next().await.unwrap().to_string(), "no setting changed");
+    assert!(format!("{watch:?}").contains("reported: Some(14 bytes)"), "{watch:?}");
     for _ in 0..4 {
         limited(false).await.unwrap();
     }
@@ -181,6 +182,41 @@ async fn a_rename_is_followed_and_the_same_content_is_no_change() {
     // A comment is another content: it is applied, and changes no setting.
     file.write("[policies.steady]\nrate = '6/s' # still\n");
     assert!(next(&mut watch, ms(1_000)).await.unwrap().unwrap().changes().is_empty());
+    let _ = registry().apply(Config::from_toml("").unwrap()).unwrap();
+}
+
+/// As Kubernetes mounts a `ConfigMap`: the file is a link through a link, and that one is swapped.
+#[cfg(unix)]
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_swapped_is_followed_also_when_it_was_gone() {
+    use std::os::unix::fs::symlink;
+
+    let _turn = TURN.lock().await;
+    let folder = std::env::temp_dir().join(format!("apiguard-reload-{}-links", std::process::id()));
+    for (version, rate) in [("..1", 6), ("..2", 7)] {
+        fs::create_dir_all(folder.join(version)).unwrap();
+        fs::write(folder.join(version).join("a.toml"), format!("[policies.steady]\nrate = '{rate}/s'\n")).unwrap();
+    }
+    symlink("..1", folder.join("..data")).unwrap();
+    symlink("..data/a.toml", folder.join("a.toml")).unwrap();
+    let mut watch = registry().watch(folder.join("a.toml"));
+    let _ = watch.next().await.unwrap();
+    symlink("..2", folder.join("..new")).unwrap();
+    fs::rename(folder.join("..new"), folder.join("..data")).unwrap();
+    let report = next(&mut watch, ms(7_000)).await.unwrap().unwrap();
+    assert_eq!(report.to_string(), "steady.rate: \"6/s\" -> \"7/s\"");
+    // Gone for less time than a change must stand still, then for longer.
+    fs::remove_file(folder.join("..data")).unwrap();
+    assert!(next(&mut watch, ms(5_500)).await.is_none());
+    symlink("..2", folder.join("..data")).unwrap();
+    assert!(next(&mut watch, ms(60_000)).await.is_none());
+    fs::remove_file(folder.join("..data")).unwrap();
+    let error = next(&mut watch, ms(7_000)).await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("cannot be read"), "{error}");
+    symlink("..1", folder.join("..data")).unwrap();
+    let report = next(&mut watch, ms(7_000)).await.unwrap().unwrap();
+    assert_eq!(report.to_string(), "steady.rate: \"7/s\" -> \"6/s\"");
+    fs::remove_dir_all(&folder).unwrap();
     let _ = registry().apply(Config::from_toml("").unwrap()).unwrap();
 }
 

@@ -1,5 +1,6 @@
 //! What is wrong with a configuration: everything, each with its place.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -184,6 +185,9 @@ impl Found {
     }
 
     pub(super) fn into_error(mut self) -> ConfigError {
+        // Policies of one name may make the same mistake each.
+        let mut told = BTreeSet::new();
+        self.mistakes.retain(|(at, mistake)| told.insert((*at, mistake.to_string())));
         self.mistakes.sort_by_key(|(at, _)| *at);
         let mistakes = self.mistakes.into_iter().map(|(_, mistake)| mistake).collect();
         ConfigError { mistakes, left_out: self.left_out, source: None }

@@ -9,6 +9,7 @@
 //! The whole content is compared: the time of the last change is too coarse on some file systems, and a file of settings is
 //! small. A save in two steps (truncate, write) is thus not taken for a file until it has stood still; an empty one never is.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,11 +33,21 @@ pub struct Watch {
 }
 
 /// What is at the path: enough to know it again.
-#[derive(Debug, PartialEq)]
+#[derive(PartialEq)]
 enum Content {
     Bytes(Vec<u8>),
     /// By the text of the error.
     Unreadable(String),
+}
+
+/// A file is not shown whole.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
+            Content::Unreadable(error) => f.write_str(error),
+        }
+    }
 }
 
 type Looked = Result<Vec<u8>, ConfigError>;
@@ -71,7 +82,8 @@ impl Watch {
         self
     }
 
-    /// Waits for a change of the file, applies it, and returns what became of it. The first call applies the file as it is.
+    /// Waits for a change of the file, applies it, and returns what became of it. The first call applies the file as it is, once
+    /// it has stood still.
     ///
     /// Each content is applied and reported once. A file that cannot be used changes nothing: it is an error once, and the next
     /// change is waited for. In a tokio runtime the file is read on a thread for blocking work, elsewhere on the thread that
@@ -79,6 +91,9 @@ impl Watch {
     ///
     /// # Errors
     /// As [`Config::read`] and [`Registry::apply`]; go on waiting.
+    ///
+    /// # Panics
+    /// In a tokio runtime whose timers are not enabled (`enable_time`).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing: a change that was not reported is found by the next call.
@@ -123,6 +138,9 @@ impl Watch {
 
 impl Registry {
     /// Watches a file: [`Watch::next`] applies it, and then each change of it, while calls run.
+    ///
+    /// There is one configuration at a time: what a second file is watched for would take the place of what the first has said, and
+    /// the other way round. A program watches one file.
     ///
     /// It does so while `next` is awaited: give it a task of its own. It follows tokio's clock in a tokio runtime, and works
     /// without one.
