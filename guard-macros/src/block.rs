@@ -87,7 +87,7 @@ impl Block {
             let Member::Method(method) = member else { continue };
             for (_, settings) in &method.own {
                 // What is wrong with them is said where the method is guarded.
-                let draft = parse::attribute(settings.clone(), &mut Diagnostics::default());
+                let draft = parse::attribute(settings.clone(), Place::Method, &mut Diagnostics::default());
                 let Some(Expr::Path(path)) = draft.fallback else { continue };
                 let segments = &path.path.segments;
                 let is_ours =
@@ -161,7 +161,7 @@ impl Method {
             !hides_guard(attribute)
         });
         let settings = own.into_iter().next().map(|(_, settings)| settings).unwrap_or_default();
-        let own = parse::attribute(settings, &mut wrong);
+        let own = parse::attribute(settings, Place::Method, &mut wrong);
         let draft = own.within(block);
         // What is wrong with the block's settings alone is said once, there.
         if !own.keys.is_empty() {

@@ -1,6 +1,8 @@
 //! Every setting of the attribute: the parser, the suggestions and the messages read this table.
 
-use guard_spec::nearest;
+use guard_spec::{nearest, synonyms};
+
+use crate::check::Place;
 
 pub(crate) struct Key {
     pub(crate) name: &'static str,
@@ -9,8 +11,6 @@ pub(crate) struct Key {
     /// The settings inside its parentheses.
     pub(crate) inner: &'static [Inner],
     pub(crate) scope: Scope,
-    /// What others call it.
-    synonyms: &'static [&'static str],
 }
 
 /// Whose a setting is, which decides where it may stand.
@@ -32,19 +32,30 @@ pub(crate) enum Scope {
     Macro,
 }
 
+impl Scope {
+    /// Whether a setting of it may stand there.
+    fn fits(self, place: Place) -> bool {
+        match place {
+            Place::Policy => matches!(self, Scope::Policy | Scope::Call | Scope::Macro),
+            Place::Function => self != Scope::Method,
+            Place::Block => !matches!(self, Scope::Method | Scope::Arguments),
+            Place::Method => !matches!(self, Scope::Policy | Scope::Choice),
+        }
+    }
+}
+
 /// A setting inside the parentheses of another.
 pub(crate) struct Inner {
     pub(crate) name: &'static str,
     pub(crate) form: &'static str,
-    synonyms: &'static [&'static str],
 }
 
-const fn key(name: &'static str, form: &'static str, scope: Scope, synonyms: &'static [&'static str]) -> Key {
-    Key { name, form, inner: &[], scope, synonyms }
+const fn key(name: &'static str, form: &'static str, scope: Scope) -> Key {
+    Key { name, form, inner: &[], scope }
 }
 
-const fn inner(name: &'static str, form: &'static str, synonyms: &'static [&'static str]) -> Inner {
-    Inner { name, form, synonyms }
+const fn inner(name: &'static str, form: &'static str) -> Inner {
+    Inner { name, form }
 }
 
 impl Key {
@@ -59,77 +70,47 @@ impl Key {
 }
 
 pub(crate) const KEYS: [Key; 21] = [
-    key("name", "name = \"stripe\"", Scope::Policy, &[]),
-    key("policy", "policy = STRIPE", Scope::Choice, &[]),
-    key("rate", "rate = \"100/s\"", Scope::Policy, &["rate_limit", "ratelimit", "limit", "limiter", "throttle", "rps"])
-        .with(&[
-            inner("burst", "burst = 20", &["capacity", "size"]),
-            inner("max_wait", "max_wait = \"2s\"", &["wait", "max_delay"]),
-        ]),
-    key("quota", "quota = \"5000/h\"", Scope::Policy, &["quotas"]).with(&[inner(
-        "max_wait",
-        "max_wait = \"2s\"",
-        &["wait", "max_delay"],
-    )]),
-    key(
-        "concurrency",
-        "concurrency = 64",
-        Scope::Policy,
-        &["bulkhead", "max_concurrent", "concurrency_limit", "in_flight", "max_in_flight", "semaphore"],
-    )
-    .with(&[inner("max_wait", "max_wait = \"2s\"", &["wait", "max_delay"])]),
-    key("breaker", "breaker = 5", Scope::Policy, &["circuit_breaker", "circuit", "cb"]).with(&[
-        inner("failures", "failures = 5", &["threshold", "failure_threshold", "max_failures"]),
-        inner(
-            "failure_rate",
-            "failure_rate = \"50%\"",
-            &["error_rate", "failure_ratio", "failure_share", "failure_rate_threshold"],
-        ),
-        inner("window", "window = \"30s\"", &["sliding_window", "window_size", "interval", "sampling"]),
-        inner(
-            "min_calls",
-            "min_calls = 20",
-            &["minimum_calls", "min_throughput", "minimum_throughput", "min_requests"],
-        ),
-        inner("slow_call", "slow_call = \"2s\"", &["slow", "slow_after", "slow_threshold", "slow_call_duration"]),
-        inner("slow_rate", "slow_rate = \"80%\"", &["slow_ratio", "slow_share", "slow_call_rate"]),
-        inner(
-            "recovery",
-            "recovery = \"60s\"",
-            &["reset", "reset_timeout", "cooldown", "open_for", "recovery_timeout"],
-        ),
-        inner("recovery_jitter", "recovery_jitter = \"10%\"", &["jitter", "random", "randomness"]),
-        inner("recovery_cap", "recovery_cap = \"10m\"", &["cap", "max_recovery", "longest_recovery"]),
-        inner("successes", "successes = 2", &["success_threshold"]),
-        inner("probes", "probes = 1", &["half_open", "half_open_max", "max_probes"]),
+    key("name", "name = \"stripe\"", Scope::Policy),
+    key("policy", "policy = STRIPE", Scope::Choice),
+    key("rate", "rate = \"100/s\"", Scope::Policy)
+        .with(&[inner("burst", "burst = 20"), inner("max_wait", "max_wait = \"2s\"")]),
+    key("quota", "quota = \"5000/h\"", Scope::Policy).with(&[inner("max_wait", "max_wait = \"2s\"")]),
+    key("concurrency", "concurrency = 64", Scope::Policy).with(&[inner("max_wait", "max_wait = \"2s\"")]),
+    key("breaker", "breaker = 5", Scope::Policy).with(&[
+        inner("failures", "failures = 5"),
+        inner("failure_rate", "failure_rate = \"50%\""),
+        inner("window", "window = \"30s\""),
+        inner("min_calls", "min_calls = 20"),
+        inner("slow_call", "slow_call = \"2s\""),
+        inner("slow_rate", "slow_rate = \"80%\""),
+        inner("recovery", "recovery = \"60s\""),
+        inner("recovery_jitter", "recovery_jitter = \"10%\""),
+        inner("recovery_cap", "recovery_cap = \"10m\""),
+        inner("successes", "successes = 2"),
+        inner("probes", "probes = 1"),
     ]),
-    key("retries", "retries = 3", Scope::Call, &["retry", "max_retries", "attempts", "max_attempts", "tries"]).with(&[
-        inner("base", "base = \"1s\"", &["backoff", "delay", "initial", "initial_delay", "min_delay", "wait"]),
-        inner("factor", "factor = 2", &["multiplier", "exponent", "growth"]),
-        inner("cap", "cap = \"60s\"", &["max_delay", "max_backoff", "max_wait", "max"]),
-        inner("jitter", "jitter = 0.5", &["random", "randomness"]),
-        inner("budget", "budget = \"20%\"", &["retry_budget", "retry_ratio"]),
-        inner("statuses", "statuses = [429, 502..=504]", &["codes", "status_codes", "on"]),
+    key("retries", "retries = 3", Scope::Call).with(&[
+        inner("base", "base = \"1s\""),
+        inner("factor", "factor = 2"),
+        inner("cap", "cap = \"60s\""),
+        inner("jitter", "jitter = 0.5"),
+        inner("budget", "budget = \"20%\""),
+        inner("statuses", "statuses = [429, 502..=504]"),
     ]),
-    key("timeout", "timeout = \"10s\"", Scope::Call, &["deadline", "total_timeout", "max_time"]),
-    key("attempt_timeout", "attempt_timeout = \"2s\"", Scope::Call, &["per_attempt_timeout", "try_timeout"]),
-    key("max_pause", "max_pause = \"1h\"", Scope::Policy, &["longest_pause", "max_retry_after", "pause"]),
-    key("abandoned", "abandoned = \"5s\"", Scope::Policy, &["abandoned_after", "hung", "hung_after", "given_up"]),
-    key(
-        "shadow",
-        "shadow = true",
-        Scope::Policy,
-        &["dry_run", "shadow_mode", "report_only", "monitor", "observe_only"],
-    ),
-    key("key", "key = tenant", Scope::Function, &["per", "key_by", "partition"]),
-    key("cost", "cost = items.len() as u32", Scope::Function, &["tokens", "weight", "permits"]),
-    key("settle", "settle = used", Scope::Function, &["actual", "true_cost", "actual_cost"]),
-    key("classify", "classify = verdict", Scope::Function, &["retry_if", "retry_when", "when", "classifier", "judge"]),
-    key("fallback", "fallback = cached", Scope::Arguments, &["otherwise", "default", "on_error", "recover"]),
-    key("clone", "clone(order)", Scope::Arguments, &[]),
-    key("doc", "doc = false", Scope::Macro, &["docs", "rustdoc"]),
-    key("skip", "skip", Scope::Method, &["ignore", "exclude"]),
-    key("crate", "crate = my_crate::apiguard", Scope::Macro, &[]),
+    key("timeout", "timeout = \"10s\"", Scope::Call),
+    key("attempt_timeout", "attempt_timeout = \"2s\"", Scope::Call),
+    key("max_pause", "max_pause = \"1h\"", Scope::Policy),
+    key("abandoned", "abandoned = \"5s\"", Scope::Policy),
+    key("shadow", "shadow = true", Scope::Policy),
+    key("key", "key = tenant", Scope::Function),
+    key("cost", "cost = items.len() as u32", Scope::Function),
+    key("settle", "settle = used", Scope::Function),
+    key("classify", "classify = verdict", Scope::Function),
+    key("fallback", "fallback = cached", Scope::Arguments),
+    key("clone", "clone(order)", Scope::Arguments),
+    key("doc", "doc = false", Scope::Macro),
+    key("skip", "skip", Scope::Method),
+    key("crate", "crate = my_crate::apiguard", Scope::Macro),
 ];
 
 pub(crate) fn find(name: &str) -> Option<&'static Key> {
@@ -151,23 +132,24 @@ fn meant<'a>(name: &str, known: &[(&'a str, &'a [&'a str])]) -> Option<&'a str> 
         .or_else(|| find(&|candidate, _| name.len() > 1 && candidate.starts_with(name)))
 }
 
-/// What to say of a name that is no setting.
-pub(crate) fn unknown(name: &str) -> String {
+/// What to say of a name that is no setting, where it stands.
+pub(crate) fn unknown(name: &str, place: Place) -> String {
     // A name inside the parentheses of a setting is what it is before it is a misspelled other one.
     if let Some((outer, inner)) = inner_of(name) {
         return format!("`{name}` belongs to `{0}`; write `{0}(…, {1})`", outer.name, inner.form);
     }
-    let known: Vec<_> = KEYS.iter().map(|key| (key.name, key.synonyms)).collect();
+    let known: Vec<_> = KEYS.iter().map(|key| (key.name, synonyms(key.name, ""))).collect();
     if let Some(meant) = meant(name, &known) {
         return format!("unknown setting `{name}`; did you mean `{meant}`?");
     }
-    let names: Vec<_> = KEYS.iter().map(|key| format!("`{}`", key.name)).collect();
+    let here = KEYS.iter().filter(|key| key.scope.fits(place));
+    let names: Vec<_> = here.map(|key| format!("`{}`", key.name)).collect();
     format!("unknown setting `{name}`; the settings are {}", names.join(", "))
 }
 
 /// What to say of a name that is no setting inside the parentheses of another.
 pub(crate) fn unknown_inner(outer: &Key, name: &str) -> String {
-    let known: Vec<_> = outer.inner.iter().map(|inner| (inner.name, inner.synonyms)).collect();
+    let known: Vec<_> = outer.inner.iter().map(|inner| (inner.name, synonyms(outer.name, inner.name))).collect();
     if let Some(meant) = meant(name, &known) {
         return format!("unknown setting `{name}` of `{}`; did you mean `{meant}`?", outer.name);
     }
@@ -200,7 +182,7 @@ mod tests {
     /// What the parser says of some settings.
     fn mistakes(settings: &str) -> String {
         let mut diag = Diagnostics::default();
-        parse::attribute(settings.parse().unwrap(), &mut diag);
+        parse::attribute(settings.parse().unwrap(), Place::Function, &mut diag);
         diag.into_tokens().to_string()
     }
 
@@ -235,7 +217,7 @@ mod tests {
     #[test]
     fn a_synonym_is_no_setting_and_no_setting_is_a_synonym() {
         for key in &KEYS {
-            for synonym in key.synonyms {
+            for synonym in synonyms(key.name, "") {
                 assert!(find(synonym).is_none(), "{synonym}");
                 assert!(mistakes(&format!("{synonym} = 5")).contains(key.name), "{synonym}");
             }

@@ -144,12 +144,13 @@ fn guard(settings: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> 
             "`#[guarded]` without settings guards nothing; write for example `#[guarded(rate = \"100/s\", retries = 3, breaker = 5)]`",
         );
     }
-    let draft = parse::attribute(settings, &mut diag);
-    let tokens = if block::Block::is_one(&item) {
-        check::check(&draft, check::Place::Block, &mut diag);
+    let place = if block::Block::is_one(&item) { check::Place::Block } else { check::Place::Function };
+    let draft = parse::attribute(settings, place, &mut diag);
+    let tokens = if place == check::Place::Block {
+        check::check(&draft, place, &mut diag);
         block::Block::parse(&item).map(|block| block.guard(&draft, &mut diag))
     } else {
-        check::check(&draft, check::Place::Function, &mut diag);
+        check::check(&draft, place, &mut diag);
         syn::parse2::<function::Function>(item.clone())
             .map(|function| guard_function(&draft, function, &item, &mut diag))
     };

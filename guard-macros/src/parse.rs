@@ -9,6 +9,7 @@ use syn::ext::IdentExt;
 use syn::parse::Parser;
 use syn::{Expr, ExprLit, Lit, Token};
 
+use crate::check::Place;
 use crate::diag::Diagnostics;
 use crate::draft::{BreakerDraft, ConcurrencyDraft, Draft, Literal, QuotaDraft, RateDraft, RetryDraft, Value, Window};
 use crate::items::{Body, Item, items};
@@ -23,11 +24,12 @@ struct Parts {
     is_whole: bool,
 }
 
-pub(crate) fn attribute(tokens: TokenStream, diag: &mut Diagnostics) -> Draft {
+/// The settings that stand somewhere.
+pub(crate) fn attribute(tokens: TokenStream, place: Place, diag: &mut Diagnostics) -> Draft {
     let mut draft = Draft::default();
     for item in items(tokens, diag) {
         match item {
-            Item::Named(name, body) => setting(&mut draft, &name, body, diag),
+            Item::Named(name, body) => setting(&mut draft, &name, body, place, diag),
             Item::Broken => {}
             Item::Bare(Expr::Assign(assign)) => diag.error_at(
                 &assign.left,
@@ -41,11 +43,11 @@ pub(crate) fn attribute(tokens: TokenStream, diag: &mut Diagnostics) -> Draft {
     draft
 }
 
-fn setting(draft: &mut Draft, name: &Ident, body: Body, diag: &mut Diagnostics) {
+fn setting(draft: &mut Draft, name: &Ident, body: Body, place: Place, diag: &mut Diagnostics) {
     let text = name.unraw().to_string();
     let Some(key) = keys::find(&text) else {
         draft.skip |= guard_spec::nearest(&text, ["skip"]).is_some();
-        return diag.error(name.span(), keys::unknown(&text));
+        return diag.error(name.span(), keys::unknown(&text, place));
     };
     if draft.keys.iter().any(|(given, _)| given.name == key.name) {
         return diag.error(name.span(), format!("`{text}` is set twice; remove one"));

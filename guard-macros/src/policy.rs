@@ -123,7 +123,7 @@ fn one(item: Item, all: &mut Diagnostics) -> TokenStream {
     let mut diag = Diagnostics::default();
     let mut draft = Draft::default();
     if let Some(settings) = settings {
-        draft = parse::attribute(settings, &mut diag);
+        draft = parse::attribute(settings, Place::Policy, &mut diag);
         check(&draft, Place::Policy, &mut diag);
     }
     if !diag.is_empty() {

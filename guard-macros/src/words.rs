@@ -319,7 +319,7 @@ mod tests {
 
     fn of(settings: &str) -> Vec<String> {
         let mut diag = Diagnostics::default();
-        let draft = crate::parse::attribute(settings.parse().unwrap(), &mut diag);
+        let draft = crate::parse::attribute(settings.parse().unwrap(), crate::check::Place::Function, &mut diag);
         assert!(diag.is_empty(), "{settings}");
         lines(&draft)
     }

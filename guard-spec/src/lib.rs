@@ -19,6 +19,7 @@ mod ratio;
 mod retry;
 mod settings;
 mod suggest;
+mod synonyms;
 mod text;
 #[cfg(feature = "serde")]
 pub mod words;
@@ -32,6 +33,7 @@ pub use ratio::Ratio;
 pub use retry::{Budget, Jitter, Retry, Statuses};
 pub use settings::Settings;
 pub use suggest::nearest;
+pub use synonyms::{names_with_synonyms, synonyms};
 pub use text::InWords;
 
 /// The longest duration that a setting may have: 365 days.

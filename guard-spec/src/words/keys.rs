@@ -1,6 +1,6 @@
-//! The keys of a policy's table, what each may hold, and what others call it.
+//! The keys of a policy's table, and what each may hold.
 
-use crate::nearest;
+use crate::{nearest, synonyms};
 
 pub(super) struct Key {
     pub(super) name: &'static str,
@@ -8,11 +8,10 @@ pub(super) struct Key {
     pub(super) form: &'static str,
     /// What its table holds, if it may be one; the first stands for the value alone.
     pub(super) inner: &'static [Key],
-    synonyms: &'static [&'static str],
 }
 
-const fn key(name: &'static str, form: &'static str, synonyms: &'static [&'static str]) -> Key {
-    Key { name, form, inner: &[], synonyms }
+const fn key(name: &'static str, form: &'static str) -> Key {
+    Key { name, form, inner: &[] }
 }
 
 impl Key {
@@ -22,46 +21,39 @@ impl Key {
     }
 }
 
-const MAX_WAIT: Key = key("max_wait", "max_wait = \"2s\"", &["wait", "max_delay"]);
+const MAX_WAIT: Key = key("max_wait", "max_wait = \"2s\"");
 
 pub(super) static KEYS: [Key; 10] = [
-    key("rate", "rate = \"100/s\"", &["rates", "rate_limit", "ratelimit", "limit", "limiter", "throttle", "rps"]).with(
-        &[key("rate", "rate = \"100/s\"", &["limit"]), key("burst", "burst = 20", &["capacity", "size"]), MAX_WAIT],
-    ),
-    key("quota", "quota = \"5000/h\"", &["quotas"]).with(&[key("quota", "quota = \"5000/h\"", &["limit"]), MAX_WAIT]),
-    key(
-        "concurrency",
-        "concurrency = 64",
-        &["bulkhead", "max_concurrent", "concurrency_limit", "in_flight", "semaphore"],
-    )
-    .with(&[key("limit", "limit = 64", &["max", "concurrency"]), MAX_WAIT]),
-    key("breaker", "breaker = 5", &["circuit_breaker", "circuit", "cb"]).with(&[
-        key("failures", "failures = 5", &["threshold", "failure_threshold", "max_failures"]),
-        key("failure_rate", "failure_rate = \"50%\"", &["error_rate", "failure_ratio", "failure_share"]),
-        key("window", "window = \"30s\"", &["sliding_window", "window_size", "interval", "sampling"]),
-        key("min_calls", "min_calls = 20", &["minimum_calls", "min_throughput", "min_requests"]),
-        key("slow_call", "slow_call = \"2s\"", &["slow", "slow_after", "slow_threshold"]),
-        key("slow_rate", "slow_rate = \"80%\"", &["slow_ratio", "slow_share", "slow_call_rate"]),
-        key("recovery", "recovery = \"60s\"", &["reset", "reset_timeout", "cooldown", "open_for"]),
-        key("recovery_jitter", "recovery_jitter = \"10%\"", &["jitter", "random", "randomness"]),
-        key("recovery_cap", "recovery_cap = \"10m\"", &["cap", "max_recovery", "longest_recovery"]),
-        key("successes", "successes = 2", &["success_threshold"]),
-        key("probes", "probes = 1", &["half_open", "half_open_max", "max_probes"]),
+    key("rate", "rate = \"100/s\"").with(&[key("rate", "rate = \"100/s\""), key("burst", "burst = 20"), MAX_WAIT]),
+    key("quota", "quota = \"5000/h\"").with(&[key("quota", "quota = \"5000/h\""), MAX_WAIT]),
+    key("concurrency", "concurrency = 64").with(&[key("limit", "limit = 64"), MAX_WAIT]),
+    key("breaker", "breaker = 5").with(&[
+        key("failures", "failures = 5"),
+        key("failure_rate", "failure_rate = \"50%\""),
+        key("window", "window = \"30s\""),
+        key("min_calls", "min_calls = 20"),
+        key("slow_call", "slow_call = \"2s\""),
+        key("slow_rate", "slow_rate = \"80%\""),
+        key("recovery", "recovery = \"60s\""),
+        key("recovery_jitter", "recovery_jitter = \"10%\""),
+        key("recovery_cap", "recovery_cap = \"10m\""),
+        key("successes", "successes = 2"),
+        key("probes", "probes = 1"),
     ]),
-    key("retries", "retries = 3", &["retry", "max_retries", "attempts", "max_attempts", "tries"]).with(&[
-        key("max", "max = 3", &["retries", "count", "attempts"]),
-        key("base", "base = \"1s\"", &["backoff", "delay", "initial", "initial_delay", "min_delay", "wait"]),
-        key("factor", "factor = 2", &["multiplier", "exponent", "growth"]),
-        key("cap", "cap = \"60s\"", &["max_delay", "max_backoff", "max_wait"]),
-        key("jitter", "jitter = 0.5", &["random", "randomness"]),
-        key("budget", "budget = \"20%\"", &["retry_budget", "retry_ratio"]),
-        key("statuses", "statuses = [429, \"502..=504\"]", &["codes", "status_codes", "on"]),
+    key("retries", "retries = 3").with(&[
+        key("max", "max = 3"),
+        key("base", "base = \"1s\""),
+        key("factor", "factor = 2"),
+        key("cap", "cap = \"60s\""),
+        key("jitter", "jitter = 0.5"),
+        key("budget", "budget = \"20%\""),
+        key("statuses", "statuses = [429, \"502..=504\"]"),
     ]),
-    key("timeout", "timeout = \"10s\"", &["deadline", "total_timeout", "max_time"]),
-    key("attempt_timeout", "attempt_timeout = \"2s\"", &["per_attempt_timeout", "try_timeout"]),
-    key("max_pause", "max_pause = \"1h\"", &["longest_pause", "max_retry_after", "pause"]),
-    key("abandoned", "abandoned = \"5s\"", &["abandoned_after", "hung", "hung_after", "given_up"]),
-    key("shadow", "shadow = true", &["dry_run", "shadow_mode", "report_only", "monitor", "observe_only"]),
+    key("timeout", "timeout = \"10s\""),
+    key("attempt_timeout", "attempt_timeout = \"2s\""),
+    key("max_pause", "max_pause = \"1h\""),
+    key("abandoned", "abandoned = \"5s\""),
+    key("shadow", "shadow = true"),
 ];
 
 /// Settings of the attribute that say what code does.
@@ -75,15 +67,24 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 
 /// The key that a name is meant for, if one is near.
 pub fn nearest_key(name: &str) -> Option<&'static str> {
-    meant(name, &KEYS)
+    meant(name, None)
 }
 
-/// The key that a name is meant for: another word for it, misspelled, or not typed to its end.
-fn meant(name: &str, keys: &'static [Key]) -> Option<&'static str> {
+/// The key, of a table or in the table of another, that a name is meant for: another word for it, misspelled, or not typed to its
+/// end.
+fn meant(name: &str, outer: Option<&'static Key>) -> Option<&'static str> {
+    let keys = outer.map_or(&KEYS[..], |outer| outer.inner);
     let find = |fits: &dyn Fn(&Key) -> bool| keys.iter().find(|key| fits(key)).map(|key| key.name);
-    find(&|key| key.synonyms.contains(&name))
+    find(&|key| synonyms_of(outer, key).contains(&name))
         .or_else(|| nearest(name, keys.iter().map(|key| key.name)))
         .or_else(|| find(&|key| name.len() > 1 && key.name.starts_with(name)))
+}
+
+fn synonyms_of(outer: Option<&Key>, key: &Key) -> &'static [&'static str] {
+    match outer {
+        Some(outer) => synonyms(outer.name, key.name),
+        None => synonyms(key.name, ""),
+    }
 }
 
 fn list(keys: &[Key]) -> String {
@@ -104,15 +105,15 @@ pub(super) fn unknown(name: &str) -> String {
     if OF_CODE.contains(&name) {
         return "is said in the code alone; remove it".into();
     }
-    match meant(name, &KEYS) {
+    match meant(name, None) {
         Some(meant) => format!("is no setting; did you mean `{meant}`?"),
         None => format!("is no setting; the settings are {}", list(&KEYS)),
     }
 }
 
 /// What to say of a name that is no key in the table of another.
-pub(super) fn unknown_inner(outer: &Key, name: &str) -> String {
-    if let Some(meant) = meant(name, outer.inner) {
+pub(super) fn unknown_inner(outer: &'static Key, name: &str) -> String {
+    if let Some(meant) = meant(name, Some(outer)) {
         return format!("is no setting of `{}`; did you mean `{meant}`?", outer.name);
     }
     if let Some(key) = KEYS.iter().find(|key| key.name == name) {
@@ -128,13 +129,24 @@ mod tests {
 
     #[test]
     fn a_synonym_is_no_key_beside_it() {
-        for keys in KEYS.iter().map(|key| key.inner).chain([&KEYS[..]]) {
+        for outer in KEYS.iter().map(Some).chain([None]) {
+            let keys = outer.map_or(&KEYS[..], |outer| outer.inner);
             for key in keys {
-                for synonym in key.synonyms {
-                    assert!(keys.iter().all(|key| key.name != *synonym), "{synonym}");
-                    assert_eq!(meant(synonym, keys), Some(key.name), "{synonym}");
+                // A name is never asked for as another's synonym.
+                let others = |synonym: &&&str| keys.iter().all(|key| key.name != **synonym);
+                for synonym in synonyms_of(outer, key).iter().filter(others) {
+                    assert_eq!(meant(synonym, outer), Some(key.name), "{synonym}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn every_synonym_is_of_a_setting() {
+        for (outer, inner) in crate::names_with_synonyms() {
+            let key = KEYS.iter().find(|key| key.name == outer);
+            let is_key = key.is_some_and(|key| inner.is_empty() || key.inner.iter().any(|key| key.name == inner));
+            assert!(is_key || OF_CODE.contains(&outer) && inner.is_empty(), "{outer} {inner}");
         }
     }
 

@@ -12,6 +12,7 @@ policy! {
     static CLONE = (clone(order), retries = 3);
     static NAMELESS = (name = "", rate = "10/s");
     static SHORT = (retries(3, cap = "500ms"));
+    static COLOUR = (colour = "red", rate = "10/s");
     static GOOD = (rate = "10/s");
 }
 
@@ -26,7 +27,7 @@ async fn list() -> Result<(), Error<io::Error>> {
 }
 
 async fn all() -> Result<(), Error<io::Error>> {
-    for policy in [&STRIPE, &GITHUB, &NESTED, &CLONE, &NAMELESS, &SHORT, &GOOD] {
+    for policy in [&STRIPE, &GITHUB, &NESTED, &CLONE, &NAMELESS, &SHORT, &COLOUR, &GOOD] {
         println!("{}", policy.name());
     }
     charge().await?;
