@@ -37,6 +37,9 @@ const UNITS: [(&str, u64); 7] = [
     ("ns", 1),
 ];
 
+/// Numbers of more digits are not repeated in advice: it would be long, or no better than what was written.
+const LONGEST_ADVISED: usize = 10;
+
 /// Reads a duration: whole numbers with the units `d`, `h`, `m`, `s`, `ms`, `us`, `ns`, longest first (`1m30s`).
 ///
 /// # Errors
@@ -50,7 +53,12 @@ fn nanos(text: &str) -> Result<u64, Error> {
         return Err(Error::new("is empty; write a duration such as `10s`"));
     }
     if let Some(digits) = whole_number(text) {
-        return Err(Error::new(format!("has no unit; write `{digits}s` or `{digits}ms`")));
+        // What is advised has to be a duration itself.
+        return Err(if digits.len() > LONGEST_ADVISED {
+            Error::new("has no unit; write one such as `10s` or `250ms`")
+        } else {
+            Error::new(format!("has no unit; write `{digits}s` or `{digits}ms`"))
+        });
     }
     let mut total: u64 = 0;
     let mut smallest = 0; // index of the first unit that may still come
@@ -133,9 +141,7 @@ pub fn rate(text: &str) -> Result<Rate, Error> {
 fn count_per(text: &str) -> Result<(u32, Duration), Error> {
     let Some((count, per)) = text.split_once('/') else {
         return Err(match whole_number(text) {
-            Some(digits) => {
-                Error::new(format!("has no period; write `{digits}/s`, `{digits}/m`, `{digits}/h` or `{digits}/d`"))
-            }
+            Some(digits) => no_period(digits),
             None => not_a_rate(),
         });
     };
@@ -143,19 +149,26 @@ fn count_per(text: &str) -> Result<(u32, Duration), Error> {
         return Err(if count.is_empty() || !count.is_ascii() { not_a_rate() } else { not_a_count(count) });
     };
     let Ok(number) = digits.parse::<u32>() else {
-        return Err(Error::new("is too many; write at most `1000000000/s`"));
+        return Err(too_many());
     };
     let period = match UNITS.iter().find(|(unit, _)| *unit == per) {
         Some((_, nanos)) => *nanos,
-        None if per.is_empty() => {
-            return Err(Error::new(format!(
-                "has no period; write `{digits}/s`, `{digits}/m`, `{digits}/h` or `{digits}/d`"
-            )));
-        }
+        None if per.is_empty() => return Err(no_period(digits)),
         None if per.bytes().all(|byte| byte.is_ascii_alphabetic()) => return Err(unknown_unit(per)),
         None => nanos(per)?,
     };
     Ok((number, Duration::from_nanos(period)))
+}
+
+fn no_period(digits: &str) -> Error {
+    if digits.len() > LONGEST_ADVISED {
+        return too_many();
+    }
+    Error::new(format!("has no period; write `{digits}/s`, `{digits}/m`, `{digits}/h` or `{digits}/d`"))
+}
+
+fn too_many() -> Error {
+    Error::new("is too many; write at most `1000000000/s`")
 }
 
 fn not_a_rate() -> Error {
@@ -304,6 +317,21 @@ mod tests {
             assert!(rate(bad).is_err(), "{bad:?}");
         }
         assert!(rate(&format!("{}/s", "9".repeat(10_000_000))).is_err());
+    }
+
+    #[test]
+    fn what_is_advised_for_a_number_alone_is_short_and_can_be_read() {
+        for digits in ["0", "10", "31536000", "9999999999", "99999999999", &"9".repeat(1_000_000)] {
+            let advice = duration(digits).unwrap_err().to_string();
+            assert!(advice.starts_with("has no unit; write ") && advice.len() < 100, "{} bytes", advice.len());
+            for advised in advice.split('`').skip(1).step_by(2) {
+                assert!(duration(advised).is_ok(), "{advice}");
+            }
+            for text in [digits, &format!("{digits}/")] {
+                let advice = rate(text).unwrap_err().to_string();
+                assert!(advice.contains("; write ") && advice.len() < 100, "{} bytes", advice.len());
+            }
+        }
     }
 
     #[test]
