@@ -348,7 +348,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             return Err(self.call_timed_out(now.saturating_sub(since)));
         }
         self.admit_to_breaker(taken, now)?;
-        self.tell(EventKind::Waited { wait: Duration::from_nanos(now.saturating_sub(since)) });
+        self.tell(false, EventKind::Waited { wait: Duration::from_nanos(now.saturating_sub(since)) });
         Ok(())
     }
 
@@ -552,7 +552,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             return;
         }
         self.state().limiter.pause(now.saturating_add(wait));
-        self.tell(EventKind::Paused { pause: Duration::from_nanos(wait), source });
+        self.tell(self.policy.is_shadow(), EventKind::Paused { pause: Duration::from_nanos(wait), source });
     }
 
     /// `hold` is for how long the server does not want to be called.
@@ -624,17 +624,17 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         };
         if self.policy.is_shadow() {
             count(&self.policy.counters.would_retry);
-            self.tell(retried);
+            self.tell(true, retried);
             return None;
         }
         // Last, since it takes something.
         if !self.policy.budget.withdraw(retry.retry_budget(), self.policy.counters.successes(), now) {
             count(&self.policy.counters.over_budget);
-            self.tell(EventKind::OverBudget { attempt: self.attempts });
+            self.tell(false, EventKind::OverBudget { attempt: self.attempts });
             return None;
         }
         self.delay_ms = u32::try_from(delay / NANOS_PER_MS).unwrap_or(u32::MAX);
-        self.tell(retried);
+        self.tell(false, retried);
         Some(Pause { until, timer: None })
     }
 
@@ -676,7 +676,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             count(&self.policy.counters.rejected_retries);
         }
         // It is rejected, whatever the policy does by now.
-        telemetry::tell(self.policy, false, EventKind::Rejected { rejected: rejected.clone() });
+        self.tell(false, EventKind::Rejected { rejected: rejected.clone() });
         rejected
     }
 
@@ -686,9 +686,10 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         }
     }
 
-    /// Tells those who watch, without a lock.
-    fn tell(&self, kind: EventKind) {
-        telemetry::tell(self.policy, self.policy.is_shadow(), kind);
+    /// Tells those who watch, without a lock. Whether something happened in shadow is known to who did it: the policy may be in
+    /// shadow only since then.
+    fn tell(&self, shadow: bool, kind: EventKind) {
+        telemetry::tell(self.policy, shadow, kind);
     }
 
     /// The call was dropped while an attempt ran, or the attempt panicked.

@@ -13,7 +13,7 @@ use crate::breaker::Pass;
 use crate::counters::count;
 use crate::event::EventKind;
 use crate::limiter::{Entry, Flight, Refusal, Taken, Turn};
-use crate::{Rejected, clock, context, telemetry};
+use crate::{Rejected, clock, context};
 
 /// What an attempt would find at the limits.
 enum Found {
@@ -85,12 +85,12 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     fn would_wait(&self, wait: Duration, now: u64) {
         self.state().limiter.settle(now, 0, self.cost);
         count(&self.policy.counters.would_delay);
-        telemetry::tell(self.policy, true, EventKind::Waited { wait });
+        self.tell(true, EventKind::Waited { wait });
     }
 
     fn would_be_rejected(&self, rejected: Rejected) {
         count(&self.policy.counters.would_reject);
-        telemetry::tell(self.policy, true, EventKind::Rejected { rejected });
+        self.tell(true, EventKind::Rejected { rejected });
     }
 
     /// What an attempt returns that would not have been let through says nothing to the breaker.
