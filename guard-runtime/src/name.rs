@@ -5,7 +5,10 @@ use std::hash::{Hash, Hasher};
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// The name of a policy: cheap to clone; compares, hashes and displays as the text it is.
+/// The name of a policy: cheap to clone; compares and hashes as the text it is.
+///
+/// It displays as that text, with control characters and those that turn its direction round as `\n` or `\u{1b}`: a name that is
+/// made of what others say cannot forge a line of a log.
 #[derive(Clone)]
 pub struct PolicyName(pub(crate) Text);
 
@@ -78,12 +81,35 @@ impl Hash for PolicyName {
 
 impl fmt::Display for PolicyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self.as_str(), f)
+        if !self.contains(would_forge) {
+            return f.pad(self);
+        }
+        let escape = |char: char| if would_forge(char) { char.escape_debug().to_string() } else { char.to_string() };
+        f.pad(&self.chars().map(escape).collect::<String>())
     }
+}
+
+/// Whether a character moves the cursor of whoever reads it, or the text around it.
+fn would_forge(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 impl fmt::Debug for PolicyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_displays_as_it_is_but_for_what_would_forge_a_line() {
+        assert_eq!(format!("{:>7}", PolicyName::new("häß.<1>")), "häß.<1>");
+        assert_eq!(format!("[{:>5}]", PolicyName::new("tea")), "[  tea]");
+        let forged = PolicyName::from("a\n\u{1b}[31mb\u{202e}c".to_owned());
+        assert_eq!(forged.to_string(), "a\\n\\u{1b}[31mb\\u{202e}c");
+        assert_eq!(forged, "a\n\u{1b}[31mb\u{202e}c");
     }
 }

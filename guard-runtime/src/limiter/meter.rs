@@ -79,13 +79,14 @@ impl Meter {
     /// ago counts from then.
     pub(super) fn decide(&self, now: u64, cost: u32, late: bool) -> Result<(), Blocked> {
         let Some(Shape { scale, burst }) = self.shape() else { return Ok(()) };
-        let (now, cost, capacity) = (scale.units(now), scale.cost(cost), scale.cost(burst));
+        let (units, cost, capacity) = (scale.units(now), scale.cost(cost), scale.cost(burst));
         let decided = if late {
-            self.word.decide_late(now, cost, capacity, scale.lateness())
+            self.word.decide_late(units, cost, capacity, scale.lateness())
         } else {
-            self.word.decide(now, cost, capacity)
+            self.word.decide(units, cost, capacity)
         };
-        decided.map_err(|turn| Blocked::Until(scale.nanos(turn)))
+        // A turn that is not there yet is later than now, where units have ended and instants have not, too.
+        decided.map_err(|turn| Blocked::Until(scale.nanos(turn).max(now.saturating_add(1))))
     }
 
     /// Takes what [`decide`](Meter::decide) found to be there; `full_at` after it.

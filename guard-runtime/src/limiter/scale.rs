@@ -10,7 +10,8 @@ use guard_spec::Rate;
 /// How late timers may be for it to be made up: 2 ms, in nanoseconds.
 pub(super) const LATENESS: u64 = 2_000_000;
 
-/// Instants beyond 18 years saturate: twice that in units, plus a capacity and a debt, leaves room in 61 bits.
+/// Instants beyond 18 years saturate: twice that in units, plus a capacity and a debt, leaves room in 61 bits. From then on a bucket
+/// regains nothing.
 const LATEST: u64 = 1 << 59;
 
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -231,6 +231,20 @@ fn a_bucket_that_can_never_admit_is_not_made() {
     assert_eq!(said, "`rate = \"0/s\"` never admits a call; write at least `1/s`");
 }
 
+#[tokio::test(start_paused = true)]
+async fn after_decades_a_bucket_gives_no_more_than_it_has() {
+    let bucket = TokenBucket::new(5, 10).unwrap();
+    for _ in 0..5 {
+        tokio::time::advance(Duration::from_secs(100 * 365 * 86_400)).await;
+        let taken = (0..100).filter(|_| bucket.try_acquire(1).is_ok()).count();
+        assert!(taken <= 5, "{taken}");
+        // Who waits is let go when its patience ends.
+        let start = Instant::now();
+        assert!(bucket.acquire(5).await.is_err());
+        assert!(start.elapsed() <= Duration::from_secs(31), "{:?}", start.elapsed());
+    }
+}
+
 #[test]
 fn waiting_works_outside_a_runtime() {
     let bucket = TokenBucket::new(1, 200).unwrap();
