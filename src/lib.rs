@@ -63,7 +63,7 @@ pub use guard_runtime::private as __private;
 /// Long pages, in the order in which to read them: [`start`](guide::start), [`retries`](guide::retries), [`breaker`](guide::breaker),
 /// [`limits`](guide::limits), [`composition`](guide::composition), [`choosing`](guide::choosing), [`feedback`](guide::feedback),
 /// [`telemetry`](guide::telemetry), [`configuration`](guide::configuration), [`clients`](guide::clients), [`tower`](guide::tower),
-/// [`migration`](guide::migration), [`expansion`](guide::expansion), [`faq`](guide::faq).
+/// [`migration`](guide::migration), [`expansion`](guide::expansion), [`faults`](guide::faults), [`faq`](guide::faq).
 #[cfg(any(doc, doctest))]
 pub mod guide {
     #[doc = include_str!("../docs/start.md")]
@@ -105,6 +105,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/expansion.md")]
     pub mod expansion {}
+
+    #[doc = include_str!("../docs/faults.md")]
+    pub mod faults {}
 
     #[doc = include_str!("../docs/faq.md")]
     pub mod faq {}
