@@ -53,9 +53,10 @@ pub(crate) fn now() -> u64 {
     use std::sync::LazyLock;
     use tokio::time::Instant;
 
-    // An hour back, so that a runtime whose paused clock started a little before the first reading is not below zero.
+    // An hour back, so that a runtime whose paused clock started a little before the first reading is not below zero. And by the
+    // system's clock: the runtime that reads first may have slept for days by its own, which the others never come to.
     static START: LazyLock<Instant> = LazyLock::new(|| {
-        let now = Instant::now();
+        let now = Instant::from_std(std::time::Instant::now());
         now.checked_sub(Duration::from_secs(3_600)).unwrap_or(now)
     });
     #[cfg(test)]
