@@ -50,6 +50,9 @@ pub use guard_runtime::reqwest;
 #[cfg(feature = "reqwest-middleware")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest-middleware")))]
 pub use guard_runtime::reqwest_middleware;
+#[cfg(feature = "testing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "testing")))]
+pub use guard_runtime::testing;
 #[cfg(feature = "tower")]
 #[cfg_attr(docsrs, doc(cfg(feature = "tower")))]
 pub use guard_runtime::tower;
@@ -63,7 +66,8 @@ pub use guard_runtime::private as __private;
 /// Long pages, in the order in which to read them: [`start`](guide::start), [`retries`](guide::retries), [`breaker`](guide::breaker),
 /// [`limits`](guide::limits), [`composition`](guide::composition), [`choosing`](guide::choosing), [`feedback`](guide::feedback),
 /// [`telemetry`](guide::telemetry), [`configuration`](guide::configuration), [`clients`](guide::clients), [`tower`](guide::tower),
-/// [`migration`](guide::migration), [`expansion`](guide::expansion), [`faults`](guide::faults), [`faq`](guide::faq).
+/// [`testing`](guide::testing), [`migration`](guide::migration), [`expansion`](guide::expansion), [`faults`](guide::faults),
+/// [`faq`](guide::faq).
 #[cfg(any(doc, doctest))]
 pub mod guide {
     #[doc = include_str!("../docs/start.md")]
@@ -95,6 +99,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/tower.md")]
     pub mod tower {}
+
+    #[doc = include_str!("../docs/testing.md")]
+    pub mod testing {}
 
     #[doc = include_str!("../docs/migration.md")]
     pub mod migration {}

@@ -56,17 +56,17 @@ impl Iterator for Backoff {
             return None;
         }
         self.made += 1;
-        let random = match &mut self.seed {
-            Some(seed) => split_mix(seed),
-            None => random::uniform(),
+        let (retry, random) = match &mut self.seed {
+            Some(seed) => (self.retry, split_mix(seed)),
+            None => (random::jittered(self.retry), random::uniform()),
         };
-        self.last = delay(&self.retry, self.made, self.last, random);
+        self.last = delay(&retry, self.made, self.last, random);
         Some(Duration::from_nanos(self.last))
     }
 }
 
 /// `SplitMix64`: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-fn split_mix(seed: &mut u64) -> u64 {
+pub(crate) fn split_mix(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let mut z = *seed;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

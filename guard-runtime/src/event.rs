@@ -171,25 +171,39 @@ impl Events {
 }
 
 /// Where events are sent to. Nothing is made until somebody subscribes.
-pub(crate) struct Outlet(OnceLock<broadcast::Sender<Event>>);
+pub(crate) struct Outlet {
+    sender: OnceLock<broadcast::Sender<Event>>,
+    #[cfg(feature = "testing")]
+    pub(crate) recorders: crate::testing::Recorders,
+}
 
 impl Outlet {
     pub(crate) const fn new() -> Outlet {
-        Outlet(OnceLock::new())
+        Outlet {
+            sender: OnceLock::new(),
+            #[cfg(feature = "testing")]
+            recorders: crate::testing::Recorders::new(),
+        }
     }
 
     pub(crate) fn subscribe(&self) -> Events {
-        let sender = self.0.get_or_init(|| broadcast::Sender::new(CAPACITY));
+        let sender = self.sender.get_or_init(|| broadcast::Sender::new(CAPACITY));
         Events { receiver: sender.subscribe(), missed: 0 }
     }
 
     /// Whether somebody listens.
     pub(crate) fn is_heard(&self) -> bool {
-        self.0.get().is_some_and(|sender| sender.receiver_count() > 0)
+        #[cfg(feature = "testing")]
+        if self.recorders.are_there() {
+            return true;
+        }
+        self.sender.get().is_some_and(|sender| sender.receiver_count() > 0)
     }
 
     pub(crate) fn send(&self, event: Event) {
-        if let Some(sender) = self.0.get() {
+        #[cfg(feature = "testing")]
+        self.recorders.record(&event);
+        if let Some(sender) = self.sender.get() {
             // An error says that the last subscriber has left meanwhile.
             drop(sender.send(event));
         }

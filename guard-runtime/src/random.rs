@@ -1,8 +1,9 @@
-//! Random numbers for jitter: fast, per thread, seeded by the system once.
+//! Random numbers for jitter: fast, per thread, seeded by the system once. Within a test's scope they are as the test says.
 
 use std::cell::RefCell;
 use std::hash::{BuildHasher, RandomState};
 
+use guard_spec::Retry;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
@@ -12,6 +13,23 @@ pub(crate) fn uniform() -> u64 {
         // `RandomState` is seeded by the system and differs at each use; it needs no further dependency.
         static RNG: RefCell<SmallRng> = RefCell::new(SmallRng::seed_from_u64(RandomState::new().hash_one(0)));
     }
+    #[cfg(feature = "testing")]
+    if let Some(number) = crate::testing::random() {
+        return number;
+    }
     // While the thread's locals are torn down there is no generator: then the middle of the range will do.
     RNG.try_with(|rng| rng.borrow_mut().next_u64()).unwrap_or(1 << 63)
+}
+
+/// How the delays of these retries are, unless a test wants them without jitter.
+#[cfg(not(feature = "testing"))]
+#[inline]
+pub(crate) fn jittered(retry: Retry) -> Retry {
+    retry
+}
+
+/// How the delays of these retries are, unless a test wants them without jitter.
+#[cfg(feature = "testing")]
+pub(crate) fn jittered(retry: Retry) -> Retry {
+    if crate::testing::is_without_jitter() { retry.jitter(guard_spec::Jitter::None) } else { retry }
 }

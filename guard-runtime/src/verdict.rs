@@ -271,6 +271,10 @@ fn judge_one(error: &(dyn StdError + 'static)) -> Option<Judged> {
     if let Some(judged) = known::<Rejected>(error) {
         return Some(judged);
     }
+    #[cfg(feature = "testing")]
+    if let Some(judged) = known::<crate::testing::Fault>(error) {
+        return Some(judged);
+    }
     #[cfg(feature = "reqwest")]
     if let Some(judged) = known::<crate::reqwest::Error>(error).or_else(|| known::<::reqwest::Error>(error)) {
         return Some(judged);

@@ -44,7 +44,7 @@ use crate::context::{self, Heard, Watched};
 use crate::counters::count;
 use crate::event::EventKind;
 use crate::limiter::{Entry, Flight, Limiter, Refusal, Taken, Turn};
-use crate::policy::State;
+use crate::policy::{Here, State};
 use crate::verdict::Judged;
 use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
 
@@ -60,7 +60,7 @@ const SERVER: &str = "server";
 /// One call under a policy.
 #[derive(Debug)]
 pub struct Call<'p, S: Part<'p> = Whole> {
-    policy: &'p Policy,
+    policy: Here<'p>,
     part: S,
     /// What the call's site sets of retries and timeouts; it goes before what the policy says.
     site: Option<&'static Settings>,
@@ -123,7 +123,7 @@ impl<'p> Call<'p> {
     /// A call that begins now. What `site` sets of retries and timeouts goes before what the policy says.
     #[inline]
     pub fn new(policy: &'p Policy, site: Option<&'static Settings>) -> Call<'p> {
-        Call::under(policy, Whole, site)
+        Call::under(policy.here(), Whole, site)
     }
 }
 
@@ -131,13 +131,15 @@ impl<'p> Call<'p, Key> {
     /// As [`new`](Call::new), under the limits and the breaker of a key.
     #[inline]
     pub fn keyed<Q: Hash + ?Sized>(policy: &'p Policy, site: Option<&'static Settings>, key: &Q) -> Call<'p, Key> {
-        Call::under(policy, Key::new(policy.hash_of(key)), site)
+        let policy = policy.here();
+        let key = Key::new(policy.hash_of(key));
+        Call::under(policy, key, site)
     }
 }
 
 impl<'p, S: Part<'p>> Call<'p, S> {
     #[inline]
-    fn under(policy: &'p Policy, part: S, site: Option<&'static Settings>) -> Call<'p, S> {
+    fn under(policy: Here<'p>, part: S, site: Option<&'static Settings>) -> Call<'p, S> {
         Call {
             policy,
             part,
@@ -159,6 +161,12 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     pub fn costing(mut self, cost: u32) -> Call<'p, S> {
         self.cost = cost;
         self
+    }
+
+    /// The policy, as it was where the call began.
+    #[cfg(feature = "tower")]
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
     }
 
     /// How many attempts were made.
@@ -202,7 +210,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     #[inline]
     fn state(&self) -> &State {
-        self.part.state(self.policy)
+        self.part.state(&self.policy)
     }
 
     /// The longest that it waits for its turn: the same for all keys.
@@ -248,7 +256,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// The cost is given by those who know it, so that the good path of most calls has it as a constant.
     #[inline]
     fn admit_at(&mut self, now: u64, cost: u32) -> bool {
-        let Some(generation) = self.part.admit(self.policy, cost, now) else { return false };
+        let Some(generation) = self.part.admit(&self.policy, cost, now) else { return false };
         self.since = now;
         self.granted = now;
         self.attempts = self.attempts.saturating_add(1);
@@ -284,9 +292,9 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         // its rate on attempts that are cut off, and hold that against the service.
         let patience = self.patience().min(self.last_instant().saturating_sub(now) / 2);
         let latest = now.saturating_add(patience);
-        match self.part.enter(self.policy, self.cost, now, latest) {
+        match self.part.enter(&self.policy, self.cost, now, latest) {
             Err(refusal) => Decision::Rejected(self.refused(refusal)),
-            Ok(Entry::Turn(ticket)) => Decision::Waits(Turn::new(self.part.limiter(self.policy), ticket), now),
+            Ok(Entry::Turn(ticket)) => Decision::Waits(Turn::new(self.part.limiter(&self.policy), ticket), now),
             Ok(Entry::Taken(taken)) => match self.admit_to_breaker(taken, now) {
                 Ok(()) => Decision::Admitted,
                 Err(rejected) => Decision::Rejected(rejected),
@@ -296,7 +304,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     /// Whether the breaker refuses attempts at an instant, and for how long.
     fn check_breaker(&self, at: u64) -> Result<(), Duration> {
-        let Some(State { breaker, .. }) = self.part.known(self.policy) else { return Ok(()) };
+        let Some(State { breaker, .. }) = self.part.known(&self.policy) else { return Ok(()) };
         if breaker.pass_if_closed().is_some() {
             return Ok(());
         }
@@ -306,8 +314,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     /// The last step: the breaker's permit. What was taken goes back if there is none.
     fn admit_to_breaker(&mut self, taken: Taken, now: u64) -> Result<(), Rejected> {
-        let admitted = match self.part.known(self.policy).map(|state| &state.breaker) {
-            None => Ok((Pass(self.part.first(self.policy)), None)),
+        let admitted = match self.part.known(&self.policy).map(|state| &state.breaker) {
+            None => Ok((Pass(self.part.first(&self.policy)), None)),
             Some(breaker) => breaker.admit(now, &self.breaker().unwrap_or(NO_BREAKER)),
         };
         let (pass, change) = match admitted {
@@ -422,7 +430,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         if telemetry::times_attempts() {
             self.took("success");
         }
-        if self.part.known(self.policy).is_some_and(|state| !state.breaker.is_well()) {
+        if self.part.known(&self.policy).is_some_and(|state| !state.breaker.is_well()) {
             self.tell_breaker(running.pass(), Sign::Good, 0, clock::now());
         }
         true
@@ -580,7 +588,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         let state = match sign {
             Sign::Bad => Some(self.state()),
             // To one that is as if it had just been made nothing else says anything.
-            _ => self.part.known(self.policy),
+            _ => self.part.known(&self.policy),
         };
         if let Some(State { breaker, .. }) = state {
             let change = breaker.settle(pass, ended, now, &settings);
@@ -591,7 +599,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// A retry, if one is worth its while.
     fn plan_retry(&mut self, verdict: Verdict, judged: &Judged, now: u64) -> Option<Pause> {
         let retryable = matches!(verdict, Verdict::Transient { .. } | Verdict::Throttled { .. });
-        let retry = self.retry().filter(|retry| retryable && self.attempts <= retry.max())?;
+        let retry = self.retry().filter(|retry| retryable && self.attempts <= retry.max()).map(random::jittered)?;
         let last = u64::from(self.delay_ms) * NANOS_PER_MS;
         let own = backoff::delay(&retry, self.attempts, last, random::uniform());
         let asked = match verdict.retry_after().map(clock::nanos) {
@@ -689,7 +697,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// Tells those who watch, without a lock. Whether something happened in shadow is known to who did it: the policy may be in
     /// shadow only since then.
     fn tell(&self, shadow: bool, kind: EventKind) {
-        telemetry::tell(self.policy, shadow, kind);
+        telemetry::tell(&self.policy, shadow, kind);
     }
 
     /// The call was dropped while an attempt ran, or the attempt panicked.
@@ -711,7 +719,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     #[cold]
     #[inline(never)]
     fn took(&self, outcome: &'static str) {
-        telemetry::attempt_took(self.policy, outcome, clock::now().saturating_sub(self.since));
+        telemetry::attempt_took(&self.policy, outcome, clock::now().saturating_sub(self.since));
     }
 }
 
@@ -721,6 +729,6 @@ impl<'p, S: Part<'p>> Drop for Call<'p, S> {
         if self.running != Running::NOTHING {
             self.abandon();
         }
-        self.part.leave(self.policy);
+        self.part.leave(&self.policy);
     }
 }

@@ -5,12 +5,14 @@ use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use guard_spec::Settings;
+
 use crate::Policy;
 use crate::breaker::{BreakerState, Pass};
 use crate::clock;
 use crate::keys::Asked;
 use crate::limiter::{Entry, Limiter, Refusal};
-use crate::policy::State;
+use crate::policy::{Here, State};
 
 /// The part of a policy that a call is under: the whole of it, or what it has for a key.
 pub trait Part<'p>: sealed::Sealed + Send + Sync {
@@ -39,7 +41,7 @@ pub trait Part<'p>: sealed::Sealed + Send + Sync {
 
     /// The limiter, to be held by a wait.
     #[doc(hidden)]
-    fn limiter(&self, policy: &'p Policy) -> Self::Limiter;
+    fn limiter(&self, policy: &Here<'p>) -> Self::Limiter;
 
     /// The call ends.
     #[doc(hidden)]
@@ -74,7 +76,7 @@ fn admit(State { limiter, breaker, .. }: &State, cost: u32, now: u64) -> Option<
 }
 
 impl<'p> Part<'p> for Whole {
-    type Limiter = &'p Limiter;
+    type Limiter = WholeLimiter<'p>;
 
     #[inline]
     fn admit(&self, policy: &Policy, cost: u32, now: u64) -> Option<u32> {
@@ -82,7 +84,7 @@ impl<'p> Part<'p> for Whole {
     }
 
     fn enter(&self, policy: &Policy, cost: u32, now: u64, latest: u64) -> Result<Entry, Refusal> {
-        policy.state.limiter.enter(|| policy.settings(), cost, now, latest)
+        policy.state.limiter.enter(|| policy.with_settings(Settings::clone), cost, now, latest)
     }
 
     #[inline]
@@ -99,8 +101,8 @@ impl<'p> Part<'p> for Whole {
         &policy.state
     }
 
-    fn limiter(&self, policy: &'p Policy) -> &'p Limiter {
-        &policy.state.limiter
+    fn limiter(&self, policy: &Here<'p>) -> WholeLimiter<'p> {
+        WholeLimiter(policy.again())
     }
 
     #[inline]
@@ -144,7 +146,7 @@ impl<'p> Part<'p> for Key {
                 Asked::State(_) | Asked::Stateless => {}
             }
         }
-        self.hold(policy).limiter.enter(|| policy.settings(), cost, now, latest)
+        self.hold(policy).limiter.enter(|| policy.with_settings(Settings::clone), cost, now, latest)
     }
 
     #[inline]
@@ -170,7 +172,7 @@ impl<'p> Part<'p> for Key {
         self.hold(policy)
     }
 
-    fn limiter(&self, policy: &'p Policy) -> KeyLimiter {
+    fn limiter(&self, policy: &Here<'p>) -> KeyLimiter {
         KeyLimiter(Arc::clone(self.hold(policy)))
     }
 
@@ -179,6 +181,19 @@ impl<'p> Part<'p> for Key {
         if let Some(state) = self.state.take() {
             policy.keys.leave(self.hash, state, clock::now());
         }
+    }
+}
+
+/// The limiter of a policy.
+#[derive(Debug)]
+pub struct WholeLimiter<'p>(Here<'p>);
+
+impl Deref for WholeLimiter<'_> {
+    type Target = Limiter;
+
+    #[inline]
+    fn deref(&self) -> &Limiter {
+        &self.0.state.limiter
     }
 }
 

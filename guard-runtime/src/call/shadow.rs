@@ -34,11 +34,11 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         if let Err(retry_after) = self.check_breaker(now) {
             return self.would_be_rejected(self.rejection_by_breaker(retry_after));
         }
-        let found = match self.part.enter(self.policy, self.cost, now, now) {
+        let found = match self.part.enter(&self.policy, self.cost, now, now) {
             Ok(Entry::Taken(taken)) => Found::Taken(taken),
             // Its turn has come, and others are before it: it gives the place up.
             Ok(Entry::Turn(ticket)) => {
-                drop(Turn::new(self.part.limiter(self.policy), ticket));
+                drop(Turn::new(self.part.limiter(&self.policy), ticket));
                 Found::Wait(Duration::ZERO)
             }
             Err(Refusal::NotYet { retry_after: wait }) if clock::nanos(wait) <= self.patience_in_shadow(now) => {
@@ -46,8 +46,8 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             }
             Err(refusal) => return self.would_be_rejected(self.rejection_by_limits(refusal)),
         };
-        let admitted = match self.part.known(self.policy).map(|state| &state.breaker) {
-            None => Ok((Pass(self.part.first(self.policy)), None)),
+        let admitted = match self.part.known(&self.policy).map(|state| &state.breaker) {
+            None => Ok((Pass(self.part.first(&self.policy)), None)),
             Some(breaker) => breaker.admit(now, &self.breaker().unwrap_or(NO_BREAKER)),
         };
         let (pass, change) = match admitted {
@@ -95,9 +95,9 @@ impl<'p, S: Part<'p>> Call<'p, S> {
 
     /// What an attempt returns that would not have been let through says nothing to the breaker.
     fn over(&self) -> Pass {
-        match self.part.known(self.policy) {
+        match self.part.known(&self.policy) {
             Some(state) => state.breaker.over(),
-            None => Pass(self.part.first(self.policy)).before(),
+            None => Pass(self.part.first(&self.policy)).before(),
         }
     }
 }

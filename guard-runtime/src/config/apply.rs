@@ -16,7 +16,7 @@ use super::{Config, ConfigError, env, error};
 use crate::{Policy, PolicyName, Registry};
 
 /// What was applied last.
-pub(super) struct Applied {
+pub(crate) struct Applied {
     /// By the address of a policy, which is never dropped.
     policies: BTreeMap<usize, Kept>,
     pub(super) warnings: Vec<Warning>,
@@ -27,14 +27,24 @@ struct Kept {
     applied: Settings,
 }
 
-static APPLIED: Mutex<Applied> = Mutex::new(Applied { policies: BTreeMap::new(), warnings: Vec::new() });
+static APPLIED: Mutex<Applied> = Mutex::new(Applied::new());
 
-pub(super) fn applied() -> MutexGuard<'static, Applied> {
+/// That of the program; in a test's scope, that of the scope.
+pub(super) fn with_applied<T>(read: impl FnOnce(MutexGuard<'_, Applied>) -> T) -> T {
     // Nothing below panics between two changes of it; if it did, what was applied would be told wrong, and no more.
-    APPLIED.lock().unwrap_or_else(PoisonError::into_inner)
+    let locked = |applied| Mutex::lock(applied).unwrap_or_else(PoisonError::into_inner);
+    #[cfg(feature = "testing")]
+    if let Some(scope) = crate::testing::scope() {
+        return read(locked(scope.applied()));
+    }
+    read(locked(&APPLIED))
 }
 
 impl Applied {
+    pub(crate) const fn new() -> Applied {
+        Applied { policies: BTreeMap::new(), warnings: Vec::new() }
+    }
+
     /// What the code declares, as far as it is known by now.
     pub(super) fn declared(&self, policy: &'static Policy) -> Settings {
         let now = policy.settings();
@@ -251,12 +261,14 @@ impl Registry {
     /// Everything that is wrong, of all policies: settings of the file and of the code that contradict each other, and variables
     /// of the environment. Then no policy has changed.
     pub fn apply(self, config: impl Borrow<Config>) -> Result<Report, ConfigError> {
-        let config = config.borrow();
+        with_applied(|applied| self.apply_over(applied, config.borrow()))
+    }
+
+    fn apply_over(self, mut applied: MutexGuard<'_, Applied>, config: &Config) -> Result<Report, ConfigError> {
         let policies: Vec<&'static Policy> = self.iter().collect();
         let names: Vec<&str> = policies.iter().map(|policy| policy.name()).collect();
         let mut found = Found::default();
         let env = env::resolve(&config.env, &names, &mut found);
-        let mut applied = applied();
         let mut plans = Vec::new();
         let mut checked: Option<(&str, Settings)> = None;
         for policy in &policies {
@@ -277,7 +289,9 @@ impl Registry {
             report.changes.extend(changes(policy, now, settings));
             report.overridden.extend(changes(policy, declared, settings));
             if now != settings {
-                to_tell.push((*policy, policy.change(settings)));
+                let here = policy.here();
+                let whom = here.change(settings);
+                to_tell.push((here, whom));
             }
             if declared == settings {
                 applied.policies.remove(&address(policy));
@@ -289,8 +303,8 @@ impl Registry {
         applied.warnings.clone_from(&report.warnings);
         drop(applied);
         // Wakers and subscribers are code of the user's, which may apply a configuration.
-        for (policy, to_tell) in to_tell {
-            policy.tell(to_tell);
+        for (policy, whom) in to_tell {
+            policy.tell(whom);
         }
         Ok(report)
     }

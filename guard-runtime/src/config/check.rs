@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::apply::{Change, Warning, applied, changes};
+use super::apply::{Change, Warning, changes, with_applied};
 use crate::Registry;
 
 /// What [`Registry::check`] found. Displays one finding a line.
@@ -59,9 +59,10 @@ impl Registry {
     /// }
     /// ```
     pub fn check(self) -> Check {
-        let applied = applied();
-        let overridden =
-            self.iter().flat_map(|policy| changes(policy, &applied.declared(policy), &policy.settings())).collect();
-        Check { duplicates: self.duplicates(), overridden, warnings: applied.warnings.clone() }
+        with_applied(|applied| {
+            let overridden =
+                self.iter().flat_map(|policy| changes(policy, &applied.declared(policy), &policy.settings())).collect();
+            Check { duplicates: self.duplicates(), overridden, warnings: applied.warnings.clone() }
+        })
     }
 }

@@ -32,6 +32,8 @@ use guard_spec::words::{Kind, Node, Overlay};
 use guard_spec::{Settings, nearest};
 use serde::{Deserialize, Deserializer};
 
+#[cfg(feature = "testing")]
+pub(crate) use self::apply::Applied;
 pub use self::apply::{Change, Report, Warning};
 pub use self::check::Check;
 use self::env::Variable;

@@ -1,5 +1,6 @@
 //! A policy: a name, settings, and the state that they govern. Plain atomics, made in a `static`, shared by path.
 
+mod here;
 mod live;
 mod snapshot;
 mod state;
@@ -13,6 +14,9 @@ use std::time::Duration;
 
 use guard_spec::{Breaker, Budget, Concurrency, InvalidSettings, Quota, Rate, Retry, Settings};
 
+pub(crate) use self::here::Here;
+#[cfg(feature = "testing")]
+use self::here::Kit;
 use self::live::{Live, Timeouts};
 use self::snapshot::LastChange;
 pub use self::snapshot::{InWindow, Outcomes, Rejections, Snapshot, Transition, Unenforced};
@@ -53,6 +57,8 @@ pub struct Policy {
     pub(crate) budget: Account,
     last_change: LastChange,
     outlet: Outlet,
+    #[cfg(feature = "testing")]
+    kit: Kit,
 }
 
 impl Policy {
@@ -90,6 +96,8 @@ impl Policy {
             budget: Account::new(),
             last_change: LastChange::new(),
             outlet: Outlet::new(),
+            #[cfg(feature = "testing")]
+            kit: Kit::new(settings),
         }
     }
 
@@ -104,7 +112,7 @@ impl Policy {
 
     /// Its settings, as they are now.
     pub fn settings(&self) -> Settings {
-        self.live.read(Settings::clone)
+        self.here().with_settings(Settings::clone)
     }
 
     pub(crate) fn with_settings<T>(&self, read: impl FnOnce(&Settings) -> T) -> T {
@@ -156,8 +164,8 @@ impl Policy {
     /// Everything that is wrong with the settings; then nothing has changed.
     pub fn configure(&self, settings: Settings) -> Result<(), InvalidSettings> {
         settings.validate()?;
-        let to_tell = self.change(&settings);
-        self.tell(to_tell);
+        let here = self.here();
+        here.tell(here.change(&settings));
         Ok(())
     }
 
@@ -279,28 +287,29 @@ impl Policy {
     /// Rejects every call until [`force_closed`](Policy::force_closed) or [`reset`](Policy::reset), of a policy without a breaker,
     /// too.
     pub fn force_open(&self) {
-        self.force(BreakerState::ForcedOpen);
+        self.here().force(BreakerState::ForcedOpen);
     }
 
     /// Keeps the breaker closed, whatever fails, until [`force_open`](Policy::force_open) or [`reset`](Policy::reset).
     pub fn force_closed(&self) {
-        self.force(BreakerState::ForcedClosed);
+        self.here().force(BreakerState::ForcedClosed);
     }
 
     /// Closes the breaker and forgets what it has counted, and ends a pause that a server asked for. Tokens are not given
     /// back: the server has seen those attempts.
     pub fn reset(&self) {
-        self.state.limiter.resume();
-        for state in self.keys.states() {
+        let here = self.here();
+        here.state.limiter.resume();
+        for state in here.keys.states() {
             state.limiter.resume();
         }
-        self.force(BreakerState::Closed);
+        here.force(BreakerState::Closed);
     }
 
     fn force(&self, state: BreakerState) {
         // Not while the settings change.
         let one_at_a_time = self.live.lock();
-        let settings = self.settings();
+        let settings = self.with_settings(Settings::clone);
         let mut changes = Vec::new();
         let mut force = |each: &State| changes.extend(each.breaker.force(state, settings.circuit_breaker()));
         // Before the keys: those that come in between look at it.
@@ -356,7 +365,7 @@ impl Policy {
 
     fn new_state(&self) -> State {
         let version = self.live.version();
-        State { version: AtomicU32::new(version), ..State::unchecked(&self.settings()) }
+        State { version: AtomicU32::new(version), ..State::unchecked(&self.with_settings(Settings::clone)) }
     }
 
     /// A key's state that is found while the settings change has the old ones, perhaps.
@@ -370,7 +379,7 @@ impl Policy {
     #[cold]
     fn configure_late(&self, state: &State) {
         let one_at_a_time = self.live.lock();
-        let settings = self.settings();
+        let settings = self.with_settings(Settings::clone);
         let mut to_tell = ToTell::default();
         state.configure(&settings, &settings, self.live.version(), &mut to_tell);
         drop(one_at_a_time);
@@ -413,19 +422,23 @@ impl Policy {
     /// # }
     /// ```
     pub fn subscribe(&self) -> Events {
-        self.outlet.subscribe()
+        self.here().outlet.subscribe()
     }
 
     /// Drops all keys that are idle; returns how many. Calls with keys do the same, a few at a time: this is for what a flood of keys
     /// has left in a policy that is no longer called.
     pub fn evict_idle(&self) -> usize {
-        self.keys.evict_idle(clock::now())
+        self.here().keys.evict_idle(clock::now())
     }
 
     /// What it has done so far and how it stands.
     pub fn snapshot(&self) -> Snapshot {
+        self.here().stands()
+    }
+
+    fn stands(&self) -> Snapshot {
         let State { limiter, breaker, .. } = &self.state;
-        let settings = self.settings();
+        let settings = self.with_settings(Settings::clone);
         let stands = breaker.state();
         let has_breaker = settings.circuit_breaker().is_some() || stands != BreakerState::Closed;
         let counters = &self.counters;

@@ -68,7 +68,8 @@ pub(crate) async fn run<T: Transport>(
     mark: Option<Idempotent>,
     mut transport: T,
 ) -> Result<Result<Response, T::Error>, Rejected> {
-    let policy = guard.policy();
+    let here = guard.policy().here();
+    let policy: &Policy = &here;
     let repeat = request.as_ref().map_or(Repeat::Never, |request| Repeat::of(request, mark, guard.unmarked()));
     let key = request.as_ref().and_then(|request| guard.key(request.url()));
     match key.map(|key| Call::keyed(policy, None, &*key)) {

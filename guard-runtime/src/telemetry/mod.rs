@@ -38,7 +38,7 @@ pub(crate) fn tell(policy: &Policy, shadow: bool, kind: EventKind) {
     if metrics::are_recorded() {
         quietly(|| metrics::record(policy.policy_name(), shadow, &kind));
     }
-    let outlets = [policy.outlet(), &ALL];
+    let outlets = [policy.outlet(), policy.outlet_of_all()];
     if outlets.iter().any(|outlet| outlet.is_heard()) {
         let event = Event { policy: policy.policy_name().clone(), shadow, kind };
         for outlet in outlets {

@@ -129,7 +129,7 @@ where
                     }
                     let call = this.call.as_ref().expect(IS_HERE);
                     let (service, request) = parts.take().expect(ONE_FOR_EACH);
-                    *this.spare = this.repeat.spare(this.policy, call.attempts(), &service, &request);
+                    *this.spare = this.repeat.spare(call.policy(), call.attempts(), &service, &request);
                     *this.heard = Heard::default();
                     let parts = Some((service, request));
                     let attempt = call.timed(Attempt::Begins { parts, is_ready: *is_ready });
