@@ -213,10 +213,10 @@ impl Fields {
     fn in_words(self) -> What {
         let (before, after) = match self.message.as_str() {
             "waited" => ("for their turn: ".into(), ""),
-            "retry" if self.text("source") == "server" => {
-                (format!("{}: again in ", self.why()), ", as the server asked")
-            }
-            "retry" => (format!("{}: again in ", self.why()), ", backoff"),
+            // Else it is a header's name: the delay is the server's.
+            "retry" if self.text("source") == "backoff" => (format!("{}: again in ", self.why()), ", backoff"),
+            "retry" => (format!("{}: again in ", self.why()), ", as the server asked"),
+            "paused" => ("the server holds all calls back: ".into(), ""),
             "rejected" => match self.text("reason") {
                 "rate_limited" => ("rate limited: come back in ".into(), ""),
                 "circuit_open" => ("circuit open: come back in ".into(), ""),
