@@ -103,8 +103,13 @@ fn item(input: ParseStream<'_>) -> syn::Result<Item> {
     }
     let start = input.fork();
     let body = if name == "crate" {
-        let path = input.call(syn::Path::parse_mod_style);
-        Body::Path(path.map_err(|_| start.error(format!("`crate` is not a path{}", example(&name))))?)
+        let wrong = |_| start.error(format!("`crate` is not a path{}", example(&name)));
+        let path = input.call(syn::Path::parse_mod_style).map_err(wrong)?;
+        // A type's own name leads to no crate, and no macro can be called by it.
+        if path.segments.iter().any(|segment| segment.ident == "Self") {
+            return Err(start.error(format!("`Self` leads to no crate{}", example(&name))));
+        }
+        Body::Path(path)
     } else {
         let value = input.parse();
         Body::Value(value.map_err(|_| start.error(format!("the value of `{name}` cannot be read{}", example(&name))))?)

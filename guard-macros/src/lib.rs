@@ -17,6 +17,8 @@ mod function;
 mod instrumented;
 mod items;
 mod keys;
+#[cfg(test)]
+mod nonsense;
 mod parse;
 mod policy;
 mod settings;
