@@ -147,6 +147,11 @@ async fn breaker(choices: &mut Choices<'_>, seen: &mut Seen) {
     let clock = Taken::new();
     // With when it was let through, in half-open.
     let mut permits = Vec::new();
+    // One that has not ended for so long is written off, and another one takes its place; when it ends after all, one more
+    // does.
+    let written_off = settings.recovery_time().max(Duration::from_secs(60));
+    let is_late = |at: Instant| at.elapsed() >= written_off;
+    let mut ended_late = 0;
     while !choices.is_over() {
         match choices.below(8) {
             0..=2 => match breaker.try_acquire() {
@@ -155,11 +160,10 @@ async fn breaker(choices: &mut Choices<'_>, seen: &mut Seen) {
                     assert!(!matches!(state, BreakerState::Open | BreakerState::ForcedOpen), "let through by {state}");
                     let is_probe = state == BreakerState::HalfOpen;
                     permits.push((permit, is_probe.then(Instant::now)));
-                    // One that has not ended for so long is written off, and another one takes its place.
-                    let written_off = settings.recovery_time().max(Duration::from_secs(60));
-                    let is_live = |at: &Option<Instant>| at.is_some_and(|at| at.elapsed() < written_off);
-                    let probes = permits.iter().filter(|(_, at)| is_live(at)).count();
-                    assert!(probes <= settings.probe_limit() as usize, "{probes} probes: {settings}");
+                    let probes = permits.iter().filter(|(_, at)| at.is_some_and(|at| !is_late(at))).count();
+                    let late = ended_late + permits.iter().filter(|(_, at)| at.is_some_and(is_late)).count();
+                    let most = settings.probe_limit() as usize + late;
+                    assert!(probes <= most, "{probes} probes, {late} late: {settings}");
                 }
                 Err(open) => {
                     let state = breaker.state();
@@ -173,7 +177,8 @@ async fn breaker(choices: &mut Choices<'_>, seen: &mut Seen) {
                 }
             },
             3 | 4 if !permits.is_empty() => {
-                let (permit, _) = permits.swap_remove(usize::from(choices.byte()) % permits.len());
+                let (permit, at) = permits.swap_remove(usize::from(choices.byte()) % permits.len());
+                ended_late += usize::from(at.is_some_and(is_late));
                 match choices.below(4) {
                     0 | 1 => permit.failure(),
                     2 => permit.success(),
@@ -199,7 +204,9 @@ async fn breaker(choices: &mut Choices<'_>, seen: &mut Seen) {
             }
             _ => {}
         }
-        if matches!(breaker.state(), BreakerState::Closed) {
+        // What ran before a change is no probe of the next half-open.
+        if !matches!(breaker.state(), BreakerState::HalfOpen) {
+            ended_late = 0;
             permits.iter_mut().for_each(|(_, at)| *at = None);
         }
         seen.mark((breaker.state().to_string(), size(u64::from(breaker.failures())), size(breaker.slow_calls())));

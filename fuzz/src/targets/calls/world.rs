@@ -59,7 +59,7 @@ struct Attempt {
     epoch: usize,
     at: Duration,
     cost: u32,
-    has_ended: bool,
+    ended: Option<Duration>,
     /// For a probe, the changes of breakers before it.
     probe: Option<u64>,
 }
@@ -125,7 +125,7 @@ impl World {
     }
 
     pub(super) fn ended(&self) -> u64 {
-        self.attempts.borrow().iter().filter(|attempt| attempt.has_ended).count() as u64
+        self.attempts.borrow().iter().filter(|attempt| attempt.ended.is_some()).count() as u64
     }
 
     pub(super) fn begun(&self) -> u64 {
@@ -177,7 +177,7 @@ impl World {
             self.check_call(call, &settings);
         }
         let attempt =
-            Attempt { key, epoch: self.epoch.get(), at: self.now(), cost: call.plan.cost, has_ended: false, probe };
+            Attempt { key, epoch: self.epoch.get(), at: self.now(), cost: call.plan.cost, ended: None, probe };
         let index = self.attempts.borrow().len();
         self.attempts.borrow_mut().push(attempt);
         if !settings.is_shadow() {
@@ -200,16 +200,18 @@ impl World {
         }
         assert_ne!(state, Some(BreakerState::Open), "let through by an open breaker");
         let breaker = settings.circuit_breaker().filter(|_| state == Some(BreakerState::HalfOpen))?;
-        // One that has not ended for so long is written off, and another one takes its place. What events were missed hides changes.
-        let written_off = breaker.recovery_time().max(Duration::from_secs(60));
+        // What events were missed hides changes.
         let generation = self.changes.get() + events.missed();
         let attempts = self.attempts.borrow();
-        let runs = |attempt: &&Attempt| {
-            let is_of_now = attempt.probe == Some(generation) && attempt.epoch == self.epoch.get();
-            is_of_now && !attempt.has_ended && self.now() - attempt.at < written_off
-        };
-        let probes = attempts.iter().filter(runs).count() + 1;
-        assert!(probes <= breaker.probe_limit() as usize, "{probes} probes: {breaker}");
+        let of_now =
+            || attempts.iter().filter(|probe| probe.probe == Some(generation) && probe.epoch == self.epoch.get());
+        // One that has not ended for so long is written off, and another one takes its place; when it ends after all, one
+        // more does.
+        let written_off = breaker.recovery_time().max(Duration::from_secs(60));
+        let is_late = |probe: &&Attempt| probe.ended.unwrap_or(self.now()) - probe.at >= written_off;
+        let late = of_now().filter(is_late).count();
+        let running = of_now().filter(|probe| probe.ended.is_none() && !is_late(probe)).count() + 1;
+        assert!(running <= breaker.probe_limit() as usize + late, "{running} probes, {late} late: {breaker}");
         Some(generation)
     }
 
@@ -267,7 +269,7 @@ impl World {
             assert!(sum <= u64::from(quota.count()), "{sum} tokens in a window of {quota}");
         }
         if let Some(limit) = settings.concurrency_limit() {
-            let in_flight = of_now().filter(|attempt| !attempt.has_ended).count();
+            let in_flight = of_now().filter(|attempt| attempt.ended.is_none()).count();
             assert!(in_flight <= limit.limit() as usize, "{in_flight} in flight of {}", limit.limit());
         }
     }
@@ -321,7 +323,7 @@ impl Begun<'_> {
 
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
-        self.world.attempts.borrow_mut()[self.index].has_ended = true;
+        self.world.attempts.borrow_mut()[self.index].ended = Some(self.world.now());
         if self.end.is_none() {
             count(&self.world.sums.dropped);
         }
