@@ -23,8 +23,13 @@
 //!
 //! In shadow an attempt that is not let through at once runs nevertheless (`shadow`), no timeout is set, and a retry is
 //! planned and not made.
+//!
+//! Here is what stands before an attempt; what comes of it is in `outcome`, whether it is repeated in `retry`.
 
+mod outcome;
 mod part;
+mod rejections;
+mod retry;
 mod shadow;
 mod waits;
 
@@ -34,28 +39,24 @@ use std::ops::Deref;
 use std::pin::Pin;
 use std::time::Duration;
 
-use guard_spec::{Breaker, Retry, Settings, Statuses};
+use guard_spec::{Breaker, Retry, Settings};
 
 pub(crate) use self::part::{Key, Part, Whole};
 pub(crate) use self::waits::{Pause, Timed, TimedOut, Wait};
-use crate::breaker::{Change, Ended, Pass, Sign};
-use crate::clock::{self, NANOS_PER_MS, Timer};
+use crate::breaker::{Change, Pass};
+use crate::clock::{self, Timer};
 use crate::context::{self, Heard, Watched};
 use crate::counters::count;
 use crate::event::EventKind;
 use crate::limiter::{Entry, Flight, Limiter, Refusal, Taken, Turn};
 use crate::policy::{Here, State};
-use crate::verdict::Judged;
-use crate::{Policy, Rejected, Verdict, backoff, random, telemetry};
+use crate::{Policy, Rejected, telemetry};
 
 /// What a policy without a breaker says of one that was forced.
 const NO_BREAKER: Breaker = Breaker::consecutive(u32::MAX);
 
 /// In place of the instant of a grant, where there was none (`shadow`).
 const TOOK_NOTHING: u64 = u64::MAX;
-
-/// Who says how long to wait, when an outcome does and no header is known.
-const SERVER: &str = "server";
 
 /// One call under a policy.
 #[derive(Debug)]
@@ -398,295 +399,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         self.since.saturating_add(self.attempt_timeout()).min(if is_free { u64::MAX } else { self.deadline })
     }
 
-    // ---- after an attempt
-
-    /// Holds back all calls under this policy if the server has said so in a response that the body has seen.
-    #[inline]
-    pub fn heard(&self, heard: &Heard) {
-        let wait = heard.wait();
-        if wait > 0 {
-            self.pause(Duration::from_nanos(wait), "observed", clock::now());
-        }
-    }
-
-    /// Corrects what the attempt that has just returned took to what it has used.
-    #[inline]
-    pub fn used(&self, tokens: u32) {
-        if tokens != self.cost && self.granted != TOOK_NOTHING {
-            self.state().limiter.settle(self.granted, self.cost, tokens);
-        }
-    }
-
-    /// Tells the guard that an attempt worked, if that is what it says: the good path. Otherwise nothing has happened, and
-    /// [`settle`](Call::settle) decides.
-    #[inline]
-    pub fn succeeded(&mut self, judged: &Judged) -> bool {
-        if self.attempts > 1 || !judged.is_plain_success() && !self.is_good_answer(judged) {
-            return false;
-        }
-        let running = std::mem::replace(&mut self.running, Running::NOTHING);
-        self.release(running.flight());
-        self.policy.counters.success();
-        if telemetry::times_attempts() {
-            self.took("success");
-        }
-        if self.part.known(&self.policy).is_some_and(|state| !state.breaker.is_well()) {
-            self.tell_breaker(running.pass(), Sign::Good, 0, clock::now());
-        }
-        true
-    }
-
-    /// Whether it is a good answer of HTTP, and none that is retried nevertheless. Out of line, where it costs other calls nothing.
-    #[inline(never)]
-    fn is_good_answer(&self, judged: &Judged) -> bool {
-        let own = self.site.and_then(Settings::retry);
-        let retries_good = || own.map_or_else(|| self.policy.retries_good(), |own| own.retried_statuses().has_good());
-        judged.is_good_answer() && !retries_good()
-    }
-
-    /// Tells the guard what an attempt returned; if it is to be repeated, after which pause.
-    #[cold]
-    #[inline(never)]
-    pub fn settle(&mut self, judged: &Judged) -> Option<Pause> {
-        let now = clock::now();
-        let verdict = self.judge(judged, now);
-        self.plan_retry(verdict, judged, now)
-    }
-
-    /// Judges an outcome under the retried statuses, and records it.
-    fn judge(&mut self, judged: &Judged, now: u64) -> Verdict {
-        let retry = self.retry();
-        let statuses = retry.as_ref().map_or(&Statuses::RETRIED, Retry::retried_statuses);
-        let verdict = judged.under(statuses);
-        let source = judged.header.unwrap_or(SERVER);
-        // What a throttled outcome asks for is recorded below.
-        let is_asked = matches!(verdict, Verdict::Throttled { retry_after: Some(_) });
-        if let Some(wait) = judged.pause.filter(|_| !is_asked) {
-            self.pause(wait, source, now);
-        }
-        self.record(verdict, source, now);
-        verdict
-    }
-
-    /// Tells the guard what the only attempt returned.
-    #[cold]
-    #[inline(never)]
-    pub fn end(&mut self, judged: &Judged) {
-        self.judge(judged, clock::now());
-    }
-
-    /// Tells the guard that a timeout ended the attempt.
-    ///
-    /// # Errors
-    /// When that ends the call.
-    #[cold]
-    #[inline(never)]
-    pub fn settle_timed_out(&mut self, timed_out: TimedOut) -> Result<Pause, Rejected> {
-        let now = self.record_timeout();
-        self.plan_retry(Verdict::TRANSIENT, &Judged::UNKNOWN, now).ok_or_else(|| self.timed_out_by(timed_out))
-    }
-
-    /// Tells the guard that a timeout ended the only attempt.
-    #[cold]
-    #[inline(never)]
-    pub fn end_timed_out(&mut self, timed_out: TimedOut) -> Rejected {
-        self.record_timeout();
-        self.timed_out_by(timed_out)
-    }
-
-    fn record_timeout(&mut self) -> u64 {
-        let now = clock::now();
-        count(&self.policy.counters.timed_out);
-        self.record(Verdict::TRANSIENT, SERVER, now);
-        now
-    }
-
-    /// By the timeout that was there when the attempt began: it may be another one by now, or none.
-    fn timed_out_by(&self, TimedOut(limit): TimedOut) -> Rejected {
-        let ran = limit.saturating_sub(self.since);
-        if limit == self.deadline { self.call_timed_out(ran) } else { self.timed_out(ran) }
-    }
-
-    /// By the timeout of the whole call; where that was taken away meanwhile, after what is known of it.
-    fn call_timed_out(&self, known: u64) -> Rejected {
-        let timeout = self.timeout();
-        self.timed_out(if timeout == u64::MAX { known } else { timeout })
-    }
-
-    fn timed_out(&self, after: u64) -> Rejected {
-        let policy = self.policy.policy_name().clone();
-        count(&self.policy.counters.calls_timed_out);
-        self.rejected(Rejected::TimedOut { policy, after: Duration::from_nanos(after) })
-    }
-
-    /// Counts an outcome and tells it to the breaker. The source is who says how long to wait.
-    fn record(&mut self, verdict: Verdict, source: &'static str, now: u64) {
-        let counters = &self.policy.counters;
-        if telemetry::times_attempts() {
-            let name = verdict.name();
-            self.took(if name == Verdict::TRANSIENT.name() { "failure" } else { name });
-        }
-        let mut hold = 0;
-        let sign = match verdict {
-            Verdict::Success => {
-                counters.success();
-                Sign::Good
-            }
-            Verdict::Permanent => {
-                count(&counters.permanent);
-                Sign::Answered
-            }
-            Verdict::Throttled { retry_after } => {
-                count(&counters.throttled);
-                if let Some(wait) = retry_after {
-                    self.pause(wait, source, now);
-                }
-                Sign::None
-            }
-            Verdict::Failure | Verdict::Transient { .. } => {
-                count(&counters.failures);
-                hold = verdict.retry_after().map_or(0, clock::nanos);
-                Sign::Bad
-            }
-        };
-        self.end_attempt(sign, hold, now);
-    }
-
-    /// The server wants fewer requests: every call under this policy waits as long as it says.
-    fn pause(&self, wait: Duration, source: &'static str, now: u64) {
-        let longest = self.policy.with_settings(Settings::longest_pause);
-        let wait = clock::nanos(wait.min(longest));
-        if wait == 0 {
-            return;
-        }
-        self.state().limiter.pause(now.saturating_add(wait));
-        self.tell(self.policy.is_shadow(), EventKind::Paused { pause: Duration::from_nanos(wait), source });
-    }
-
-    /// `hold` is for how long the server does not want to be called.
-    fn end_attempt(&mut self, sign: Sign, hold: u64, now: u64) {
-        if self.attempts > 1 {
-            count(&self.policy.counters.retries);
-        }
-        let running = std::mem::replace(&mut self.running, Running::NOTHING);
-        self.release(running.flight());
-        self.tell_breaker(running.pass(), sign, hold, now);
-    }
-
-    #[inline]
-    fn release(&self, flight: Flight) {
-        if flight != Flight::UNCOUNTED {
-            self.state().limiter.release(flight);
-        }
-    }
-
-    #[cold]
-    fn tell_breaker(&self, pass: Pass, sign: Sign, hold: u64, now: u64) {
-        // Without one nothing counts.
-        let Some(settings) = self.breaker() else { return };
-        let ended = Ended { sign, ran: now.saturating_sub(self.since), hold };
-        let state = match sign {
-            Sign::Bad => Some(self.state()),
-            // To one that is as if it had just been made nothing else says anything.
-            _ => self.part.known(&self.policy),
-        };
-        if let Some(State { breaker, .. }) = state {
-            let change = breaker.settle(pass, ended, now, &settings);
-            self.changed(change);
-        }
-    }
-
-    /// A retry, if one is worth its while.
-    fn plan_retry(&mut self, verdict: Verdict, judged: &Judged, now: u64) -> Option<Pause> {
-        let retryable = matches!(verdict, Verdict::Transient { .. } | Verdict::Throttled { .. });
-        let retry = self.retry().filter(|retry| retryable && self.attempts <= retry.max()).map(random::jittered)?;
-        let last = u64::from(self.delay_ms) * NANOS_PER_MS;
-        let own = backoff::delay(&retry, self.attempts, last, random::uniform());
-        let asked = match verdict.retry_after().map(clock::nanos) {
-            // The server asks for more patience than this call has.
-            Some(asked) if asked > clock::nanos(retry.longest_delay()) => return None,
-            Some(asked) => backoff::server_delay(&retry, asked, random::uniform()),
-            None => 0,
-        };
-        // "At once" from a server in trouble does not make every client hammer it.
-        let delay = asked.max(own);
-        let until = now.saturating_add(delay);
-        let last = self.last_instant();
-        if until >= last {
-            return None;
-        }
-        if self.check_breaker(until).is_err() {
-            return None;
-        }
-        // A retry that the limits would refuse is not made: its rejection would replace an outcome that says more.
-        let patience = self.patience().min(last.saturating_sub(until) / 2);
-        if self.state().limiter.turn_of(self.cost, now) > until.saturating_add(patience) {
-            return None;
-        }
-        let retried = EventKind::Retry {
-            attempt: self.attempts,
-            delay: Duration::from_nanos(delay),
-            verdict,
-            status: judged.status,
-            source: if asked > own { judged.header.unwrap_or(SERVER) } else { "backoff" },
-        };
-        if self.policy.is_shadow() {
-            count(&self.policy.counters.would_retry);
-            self.tell(true, retried);
-            return None;
-        }
-        // Last, since it takes something.
-        if !self.policy.budget.withdraw(retry.retry_budget(), self.policy.counters.successes(), now) {
-            count(&self.policy.counters.over_budget);
-            self.tell(false, EventKind::OverBudget { attempt: self.attempts });
-            return None;
-        }
-        self.delay_ms = u32::try_from(delay / NANOS_PER_MS).unwrap_or(u32::MAX);
-        self.tell(false, retried);
-        Some(Pause { until, timer: None })
-    }
-
-    // ---- rejections
-
-    #[cold]
-    fn refused(&self, refusal: Refusal) -> Rejected {
-        let counters = &self.policy.counters;
-        count(match refusal {
-            Refusal::NotYet { .. } => &counters.rate_limited,
-            // (One that was let go runs.)
-            Refusal::Full | Refusal::LetGo => &counters.saturated,
-            Refusal::Never { .. } => &counters.rejected_otherwise,
-        });
-        self.rejected(self.rejection_by_limits(refusal))
-    }
-
-    fn rejection_by_limits(&self, refusal: Refusal) -> Rejected {
-        let policy = self.policy.policy_name().clone();
-        match refusal {
-            Refusal::NotYet { retry_after } => Rejected::RateLimited { policy, retry_after },
-            Refusal::Full | Refusal::LetGo => Rejected::Saturated { policy },
-            Refusal::Never { cost, most } => Rejected::CostTooHigh { policy, cost, burst: most },
-        }
-    }
-
-    #[cold]
-    fn circuit_open(&self, retry_after: Duration) -> Rejected {
-        count(&self.policy.counters.circuit_open);
-        self.rejected(self.rejection_by_breaker(retry_after))
-    }
-
-    fn rejection_by_breaker(&self, retry_after: Duration) -> Rejected {
-        Rejected::CircuitOpen { policy: self.policy.policy_name().clone(), retry_after }
-    }
-
-    fn rejected(&self, rejected: Rejected) -> Rejected {
-        if self.attempts > 0 {
-            count(&self.policy.counters.rejected_retries);
-        }
-        // It is rejected, whatever the policy does by now.
-        self.tell(false, EventKind::Rejected { rejected: rejected.clone() });
-        rejected
-    }
+    // ---- what happened
 
     fn changed(&self, change: Option<Change>) {
         if let Some(change) = change {
@@ -698,28 +411,6 @@ impl<'p, S: Part<'p>> Call<'p, S> {
     /// shadow only since then.
     fn tell(&self, shadow: bool, kind: EventKind) {
         telemetry::tell(&self.policy, shadow, kind);
-    }
-
-    /// The call was dropped while an attempt ran, or the attempt panicked.
-    #[cold]
-    #[inline(never)]
-    fn abandon(&mut self) {
-        let now = clock::now();
-        let abandoned = clock::nanos(self.policy.with_settings(Settings::abandoned_after));
-        let hung = now.saturating_sub(self.since) >= abandoned;
-        let sign = if hung || std::thread::panicking() { Sign::Bad } else { Sign::Dropped };
-        count(&self.policy.counters.abandoned);
-        if telemetry::times_attempts() {
-            self.took("abandoned");
-        }
-        self.end_attempt(sign, 0, now);
-    }
-
-    /// Tells how long the attempt took that is over; the outcome by the name under which it is counted.
-    #[cold]
-    #[inline(never)]
-    fn took(&self, outcome: &'static str) {
-        telemetry::attempt_took(&self.policy, outcome, clock::now().saturating_sub(self.since));
     }
 }
 
