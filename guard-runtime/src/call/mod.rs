@@ -313,17 +313,21 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         breaker.check(at, &self.breaker().unwrap_or(NO_BREAKER)).map_err(|open| open.retry_after)
     }
 
+    /// The breaker's permit, and what it changed; or for how long it gives none.
+    fn permit(&self, now: u64) -> Result<(Pass, Option<Change>), Duration> {
+        let Some(State { breaker, .. }) = self.part.known(&self.policy) else {
+            return Ok((Pass(self.part.first(&self.policy)), None));
+        };
+        breaker.admit(now, &self.breaker().unwrap_or(NO_BREAKER)).map_err(|open| open.retry_after)
+    }
+
     /// The last step: the breaker's permit. What was taken goes back if there is none.
     fn admit_to_breaker(&mut self, taken: Taken, now: u64) -> Result<(), Rejected> {
-        let admitted = match self.part.known(&self.policy).map(|state| &state.breaker) {
-            None => Ok((Pass(self.part.first(&self.policy)), None)),
-            Some(breaker) => breaker.admit(now, &self.breaker().unwrap_or(NO_BREAKER)),
-        };
-        let (pass, change) = match admitted {
-            Ok(admitted) => admitted,
-            Err(open) => {
+        let (pass, change) = match self.permit(now) {
+            Ok(permit) => permit,
+            Err(retry_after) => {
                 self.state().limiter.give_back(taken, now);
-                return Err(self.circuit_open(open.retry_after));
+                return Err(self.circuit_open(retry_after));
             }
         };
         self.since = now;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use guard_spec::Settings;
 
-use super::{Call, NO_BREAKER, Part, Running, TOOK_NOTHING};
+use super::{Call, Part, Running, TOOK_NOTHING};
 use crate::breaker::Pass;
 use crate::counters::count;
 use crate::event::EventKind;
@@ -46,17 +46,13 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             }
             Err(refusal) => return self.would_be_rejected(self.rejection_by_limits(refusal)),
         };
-        let admitted = match self.part.known(&self.policy).map(|state| &state.breaker) {
-            None => Ok((Pass(self.part.first(&self.policy)), None)),
-            Some(breaker) => breaker.admit(now, &self.breaker().unwrap_or(NO_BREAKER)),
-        };
-        let (pass, change) = match admitted {
-            Ok(admitted) => admitted,
-            Err(open) => {
+        let (pass, change) = match self.permit(now) {
+            Ok(permit) => permit,
+            Err(retry_after) => {
                 if let Found::Taken(taken) = found {
                     self.state().limiter.give_back(taken, now);
                 }
-                return self.would_be_rejected(self.rejection_by_breaker(open.retry_after));
+                return self.would_be_rejected(self.rejection_by_breaker(retry_after));
             }
         };
         let flight = match found {
