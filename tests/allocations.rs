@@ -1,38 +1,11 @@
 //! An admitted, succeeding call allocates nothing.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/allocator.rs"]
+mod allocator;
+
 use std::hint::black_box;
 
 use apiguard::{Error, guarded};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-#[allow(unsafe_code)]
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread's own cell, which allocates
-// nothing and has no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 type Outcome = Result<usize, Error<std::io::Error>>;
 
@@ -76,11 +49,11 @@ async fn allocations(mut call: impl AsyncFnMut()) -> usize {
     for _ in 0..100 {
         call().await;
     }
-    let before = ALLOCATIONS.get();
+    let before = allocator::allocations();
     for _ in 0..100 {
         call().await;
     }
-    ALLOCATIONS.get() - before
+    allocator::allocations() - before
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 #![allow(clippy::unwrap_used)] // the helpers of a test are a test
 
+#[path = "support/allocator.rs"]
+mod allocator;
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,51 +14,16 @@ use apiguard::{Breaker, Rate, Settings};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use support::{Answer, Server};
 
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-    static LIVE: Cell<usize> = const { Cell::new(0) };
-}
-
-fn count(allocated: usize, freed: usize) {
-    ALLOCATIONS.set(ALLOCATIONS.get() + usize::from(allocated > 0));
-    LIVE.set(LIVE.get().wrapping_add(allocated).wrapping_sub(freed));
-}
-
-#[allow(unsafe_code)]
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread's own cells, which allocate
-// nothing and have no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size(), 0);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        count(0, layout.size());
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count(size, layout.size());
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 /// Allocations of a hundred requests and their answers, the server's included: client and server are on this thread.
 async fn allocations(mut request: impl AsyncFnMut()) -> usize {
     for _ in 0..100 {
         request().await;
     }
-    let before = ALLOCATIONS.get();
+    let before = allocator::allocations();
     for _ in 0..100 {
         request().await;
     }
-    ALLOCATIONS.get() - before
+    allocator::allocations() - before
 }
 
 #[tokio::test]
@@ -103,14 +68,14 @@ async fn a_hundred_thousand_dead_hosts_take_little_memory_each_and_nothing_from_
     let inner = reqwest::Client::builder().dns_resolver(Arc::new(OneName(address))).build().unwrap();
     let settings = Settings::new().breaker(Breaker::consecutive(2));
     let client = Client::guarded(inner, Guard::from_settings("client.dead", settings).unwrap());
-    let before = LIVE.get();
+    let before = allocator::live();
     for host in 0..100_000 {
         assert!(client.get(format!("http://host-{host}.example/")).send().await.is_err());
         if host % 1_000 == 0 {
             assert_eq!(client.get("http://well.example/").send().await.unwrap().status(), 200);
         }
     }
-    let each = LIVE.get().wrapping_sub(before) / 100_000;
+    let each = allocator::live().wrapping_sub(before) / 100_000;
     let keys = client.policy().snapshot().keys;
     assert!((90_000..=100_000).contains(&keys), "{keys} keys: what has failed is remembered");
     assert!(each <= 400, "{each} bytes for each");

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apiguard::tower::{Guard, GuardLayer};
-use apiguard::{Breaker, Error, Policy, Rate, Rejected, Retry, Settings};
+use apiguard::{Breaker, Error, Policy, Rate, Rejected, Settings};
 use axum::body::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
 use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use hyper_util::rt::TokioExecutor;
+use support::policies::{forever, policy, retries};
 use support::{Answer, Server, ms_since};
 use tokio::time::Instant;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -29,25 +30,10 @@ fn request(method: Method, url: &str) -> Request<Full<Bytes>> {
     Request::builder().method(method).uri(url).body(Full::from("tea")).unwrap()
 }
 
-#[allow(clippy::large_types_passed_by_value)] // once for each test
-fn policy(settings: Settings) -> Arc<Policy> {
-    Arc::new(Policy::builder("tower").settings(settings).build().unwrap())
-}
-
-/// The tests' own leak: one policy for each, as a static would be.
-#[allow(clippy::large_types_passed_by_value)] // once for each test
-fn forever(settings: Settings) -> &'static Policy {
-    Box::leak(Box::new(Policy::builder("tower").settings(settings).build().unwrap()))
-}
-
-fn retries(n: u32) -> Retry {
-    Retry::new(n).base(Duration::from_millis(10)).budget(apiguard::Budget::Off)
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_503_is_repeated_when_the_server_allows_it_and_the_good_answer_returned() {
     let server = Server::scripted([Answer::new(503).header("retry-after", "2")], Answer::new(200)).await;
-    let policy = forever(Settings::new().retries(retries(3)));
+    let policy = forever(&Settings::new().retries(retries(3)));
     let mut client = ServiceBuilder::new().layer(GuardLayer::new(policy).retrying()).service(hyper());
     let response = client.ready().await.unwrap().call(request(Method::GET, &server.url)).await.unwrap();
     assert_eq!(response.status(), 200);
@@ -60,7 +46,7 @@ async fn a_503_is_repeated_when_the_server_allows_it_and_the_good_answer_returne
 #[tokio::test(start_paused = true)]
 async fn a_post_is_sent_once_unless_it_has_a_key() {
     let server = Server::always(Answer::new(503)).await;
-    let policy = policy(Settings::new().retries(retries(3)));
+    let policy = policy(&Settings::new().retries(retries(3)));
     let client = ServiceBuilder::new().layer(GuardLayer::new(policy).retrying()).service(hyper());
     let post = || request(Method::POST, &server.url);
     // The last response comes back as it is.
@@ -77,7 +63,7 @@ async fn a_post_is_sent_once_unless_it_has_a_key() {
 #[tokio::test(start_paused = true)]
 async fn without_retrying_every_request_is_sent_once() {
     let server = Server::always(Answer::new(503)).await;
-    let policy = policy(Settings::new().retries(retries(3)));
+    let policy = policy(&Settings::new().retries(retries(3)));
     let client = ServiceBuilder::new().layer(GuardLayer::new(policy)).service(hyper());
     assert_eq!(client.oneshot(request(Method::GET, &server.url)).await.unwrap().status(), 503);
     assert_eq!(server.requests(), 1);
@@ -86,7 +72,7 @@ async fn without_retrying_every_request_is_sent_once() {
 #[tokio::test(start_paused = true)]
 async fn clones_share_a_rate_and_none_of_their_requests_is_early() {
     let server = Server::always(Answer::new(200)).await;
-    let client = GuardLayer::new(forever(Settings::new().rate(Rate::per_second(10)))).layer(hyper());
+    let client = GuardLayer::new(forever(&Settings::new().rate(Rate::per_second(10)))).layer(hyper());
     let start = Instant::now();
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..21 {
@@ -104,7 +90,7 @@ async fn clones_share_a_rate_and_none_of_their_requests_is_early() {
 #[tokio::test(start_paused = true)]
 async fn answers_of_a_service_that_is_down_open_the_breaker() {
     let server = Server::always(Answer::new(500)).await;
-    let policy = forever(Settings::new().breaker(Breaker::consecutive(5)));
+    let policy = forever(&Settings::new().breaker(Breaker::consecutive(5)));
     let client = GuardLayer::new(policy).layer(hyper());
     for _ in 0..5 {
         client.clone().oneshot(request(Method::GET, &server.url)).await.unwrap();
@@ -121,7 +107,7 @@ async fn a_server_that_wants_fewer_requests_holds_back_all_of_them() {
         Answer::new(200).header("x-ratelimit-remaining", "0").header("x-ratelimit-reset-after", "3"),
     ] {
         let server = Server::scripted([answer], Answer::new(200)).await;
-        let client = GuardLayer::new(policy(Settings::new().rate(Rate::per_second(100)))).layer(hyper());
+        let client = GuardLayer::new(policy(&Settings::new().rate(Rate::per_second(100)))).layer(hyper());
         for _ in 0..2 {
             client.clone().oneshot(request(Method::POST, &server.url)).await.unwrap();
         }
@@ -133,7 +119,7 @@ async fn a_server_that_wants_fewer_requests_holds_back_all_of_them() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_is_refused_is_transient_and_the_error_is_the_clients_own() {
     let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let policy = forever(Settings::new().retries(retries(2)));
+    let policy = forever(&Settings::new().retries(retries(2)));
     let client = GuardLayer::new(policy).retrying().layer(hyper());
     let error = client.oneshot(request(Method::GET, &format!("http://{closed}/"))).await.unwrap_err();
     assert!(matches!(&error, Error::Call { source, attempts: 3 } if source.is_connect()), "{error:?}");
@@ -144,7 +130,7 @@ async fn a_connection_that_is_refused_is_transient_and_the_error_is_the_clients_
 async fn a_server_that_hangs_is_left_at_the_timeout() {
     let server = Server::always(Answer::new(200).after(Duration::from_secs(3_600))).await;
     let timeouts = Settings::new().timeout(Duration::from_secs(10)).attempt_timeout(Duration::from_secs(2));
-    let policy = forever(timeouts.retries(retries(1)));
+    let policy = forever(&timeouts.retries(retries(1)));
     let start = Instant::now();
     let client = GuardLayer::new(policy).retrying().layer(hyper());
     let rejected = client.oneshot(request(Method::GET, &server.url)).await.unwrap_err();
@@ -165,7 +151,7 @@ async fn the_future_is_send_and_not_much_larger_than_what_it_holds() {
     fn size<F: Future + Send>(_: F) -> usize {
         size_of::<F>()
     }
-    let policy = forever(Settings::new());
+    let policy = forever(&Settings::new());
     let mut client = hyper();
     let bare = size(client.call(request(Method::GET, "http://127.0.0.1:1/")));
     let parts = size_of::<Hyper>() + size_of::<Request<Full<Bytes>>>();
@@ -188,15 +174,15 @@ struct Stored {
 
 #[test]
 fn layers_and_services_have_short_names_and_show_no_more_than_the_policy() {
-    let layer = GuardLayer::new(forever(Settings::new()));
+    let layer = GuardLayer::new(forever(&Settings::new()));
     let stored = Stored { client: layer.layer(hyper()), layer };
-    assert_eq!(stored.layer.policy().name(), "tower");
-    assert_eq!(stored.client.policy().name(), "tower");
+    assert_eq!(stored.layer.policy().name(), "test");
+    assert_eq!(stored.client.policy().name(), "test");
     let shown = format!("{:?}", stored.clone().layer);
-    assert_eq!(shown, "GuardLayer { policy: \"tower\", .. }");
+    assert_eq!(shown, "GuardLayer { policy: \"test\", .. }");
     let secret = "canary";
     let keyed = stored.layer.keyed_by(move |_: &u32| secret).layer(echo_named());
-    assert_eq!(format!("{keyed:?}"), "Guard { inner: Named, policy: \"tower\", .. }");
+    assert_eq!(format!("{keyed:?}"), "Guard { inner: Named, policy: \"test\", .. }");
 }
 
 #[derive(Clone, Debug)]

@@ -1,7 +1,8 @@
 //! The layer allocates nothing for a call that is admitted and succeeds.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
+#[path = "support/allocator.rs"]
+mod allocator;
+
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::time::Duration;
@@ -9,34 +10,6 @@ use std::time::Duration;
 use apiguard::tower::GuardLayer;
 use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
-
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
-}
-
-#[allow(unsafe_code)]
-// SAFETY: every call goes to the system's allocator unchanged; counting touches a thread's own cell, which allocates
-// nothing and has no destructor.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 apiguard::policy! {
     static EVERYTHING = (
@@ -56,12 +29,12 @@ async fn allocations<S: Service<Request<u32>, Error: std::fmt::Debug>>(mut servi
     let mut before = 0;
     for call in 0..200 {
         if call == 100 {
-            before = ALLOCATIONS.get();
+            before = allocator::allocations();
         }
         std::future::poll_fn(|cx| service.poll_ready(cx)).await.expect("always ready");
         drop(black_box(service.call(Request::new(call)).await.expect("never fails")));
     }
-    ALLOCATIONS.get() - before
+    allocator::allocations() - before
 }
 
 #[tokio::test]

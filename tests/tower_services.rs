@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // the helpers of a test are a test
 
+mod support;
+
 use std::convert::Infallible;
 use std::future::{Ready, pending, ready};
 use std::io;
@@ -12,31 +14,14 @@ use std::time::Duration;
 
 use apiguard::tower::GuardLayer;
 use apiguard::{
-    Breaker, BreakerState, Concurrency, Error, Policy, Rate, Rejected, Retry, Settings, Verdict, attempt, observe,
+    Breaker, BreakerState, Concurrency, Error, Policy, Rate, Rejected, Settings, Verdict, attempt, observe,
 };
 use http::Response;
+use support::ms_since;
+use support::policies::{forever, policy, retries};
 use tokio::time::Instant;
 use tower::timeout::TimeoutLayer;
 use tower::{BoxError, Layer, Service, ServiceBuilder, ServiceExt, service_fn};
-
-#[allow(clippy::large_types_passed_by_value)] // once for each test
-fn policy(settings: Settings) -> Arc<Policy> {
-    Arc::new(Policy::builder("tower").settings(settings).build().unwrap())
-}
-
-/// The tests' own leak: one policy for each, as a static would be.
-#[allow(clippy::large_types_passed_by_value)] // once for each test
-fn forever(settings: Settings) -> &'static Policy {
-    Box::leak(Box::new(Policy::builder("tower").settings(settings).build().unwrap()))
-}
-
-fn retries(n: u32) -> Retry {
-    Retry::new(n).base(Duration::from_millis(10)).budget(apiguard::Budget::Off)
-}
-
-fn ms_since(start: Instant) -> u128 {
-    start.elapsed().as_millis()
-}
 
 // ---- permits
 
@@ -58,7 +43,7 @@ fn one_at_a_time() -> Settings {
 
 #[tokio::test(start_paused = true)]
 async fn services_that_are_ready_and_never_called_keep_nobody_waiting() {
-    let policy = forever(one_at_a_time());
+    let policy = forever(&one_at_a_time());
     let service = GuardLayer::new(policy).errors_only().layer(echo());
     let mut parked: Vec<_> = (0..1_000).map(|_| service.clone()).collect();
     for service in &mut parked {
@@ -90,10 +75,10 @@ async fn a_dropped_future_gives_back_what_it_has_whatever_it_waits_for() {
     }
     let settings = Settings::new().concurrency(Concurrency::new(1)).rate(Rate::per_hour(1).burst(2));
     let called = Arc::<AtomicUsize>::default();
-    let fixed = forever(settings);
+    let fixed = forever(&settings);
     check(fixed, GuardLayer::new(fixed).errors_only().layer(hangs(called.clone())), &called).await;
     let called = Arc::<AtomicUsize>::default();
-    let shared = policy(settings);
+    let shared = policy(&settings);
     check(&shared, GuardLayer::new(shared.clone()).errors_only().layer(hangs(called.clone())), &called).await;
 }
 
@@ -113,7 +98,7 @@ async fn nothing_is_left_of_a_thousand_calls_that_end_at_random() {
         .breaker(Breaker::consecutive(6).recovery(Duration::from_millis(10)))
         .attempt_timeout(Duration::from_millis(60))
         .retries(retries(2));
-    let policy = forever(settings);
+    let policy = forever(&settings);
     let running = Arc::<AtomicUsize>::default();
     let counted = running.clone();
     let service = service_fn(move |(takes, fails): (u64, bool)| {
@@ -150,7 +135,7 @@ async fn nothing_is_left_of_a_thousand_calls_that_end_at_random() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_is_a_failure_even_where_somebody_catches_it() {
-    let policy = forever(Settings::new().breaker(Breaker::consecutive(2)).concurrency(Concurrency::new(1)));
+    let policy = forever(&Settings::new().breaker(Breaker::consecutive(2)).concurrency(Concurrency::new(1)));
     let service = service_fn(|n: u32| async move { if n == 0 { panic!("by the service") } else { io::Result::Ok(n) } });
     let service = GuardLayer::new(policy).errors_only().layer(service);
     for failures in 1..=2 {
@@ -228,7 +213,7 @@ impl Service<u32> for Strict {
 
 #[tokio::test(start_paused = true)]
 async fn only_a_service_that_was_ready_is_called() {
-    let policy = forever(Settings::new().retries(retries(3)));
+    let policy = forever(&Settings::new().retries(retries(3)));
     let layer = GuardLayer::new(policy).errors_only().retrying_if(|_: &u32| true);
     let mut service = layer.layer(Strict::failing(2, Some(Ok(()))));
     for n in 0..3 {
@@ -241,7 +226,7 @@ async fn only_a_service_that_was_ready_is_called() {
 async fn an_error_of_readiness_passes_through() {
     let mut broken = Strict::failing(0, None);
     broken.own = Some(Err(io::ErrorKind::BrokenPipe));
-    let policy = forever(Settings::new());
+    let policy = forever(&Settings::new());
     let mut service = GuardLayer::new(policy).errors_only().layer(broken);
     let error = service.ready().await.map(drop).unwrap_err();
     let kind = error.into_call().map(|error| error.kind());
@@ -250,7 +235,7 @@ async fn an_error_of_readiness_passes_through() {
 
 #[tokio::test(start_paused = true)]
 async fn a_spare_service_that_cannot_get_ready_is_the_attempts_failure() {
-    let policy = forever(Settings::new().retries(retries(2)));
+    let policy = forever(&Settings::new().retries(retries(2)));
     let broken = Strict::failing(1, Some(Err(io::ErrorKind::BrokenPipe)));
     let mut service = GuardLayer::new(policy).errors_only().retrying_if(|_: &u32| true).layer(broken);
     let error = service.ready().await.unwrap().call(1).await.unwrap_err();
@@ -261,7 +246,7 @@ async fn a_spare_service_that_cannot_get_ready_is_the_attempts_failure() {
 
 #[tokio::test(start_paused = true)]
 async fn a_spare_service_that_never_gets_ready_is_left_at_the_timeout() {
-    let policy = forever(Settings::new().retries(retries(1)).timeout(Duration::from_secs(5)));
+    let policy = forever(&Settings::new().retries(retries(1)).timeout(Duration::from_secs(5)));
     let mut service = GuardLayer::new(policy).errors_only().retrying_if(|_: &u32| true).layer(Strict::failing(1, None));
     let start = Instant::now();
     let rejected = service.ready().await.unwrap().call(1).await.unwrap_err();
@@ -295,13 +280,13 @@ async fn each_key_has_a_limit_and_a_breaker_of_its_own() {
     let tens = |n: &u32| n / 10;
     let fails_below_ten =
         service_fn(|n: u32| ready(if n < 10 { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(n) }));
-    check(GuardLayer::new(forever(settings)).errors_only().keyed_by(tens).layer(fails_below_ten)).await;
-    check(GuardLayer::new(policy(settings)).errors_only().keyed_by(tens).layer(fails_below_ten)).await;
+    check(GuardLayer::new(forever(&settings)).errors_only().keyed_by(tens).layer(fails_below_ten)).await;
+    check(GuardLayer::new(policy(&settings)).errors_only().keyed_by(tens).layer(fails_below_ten)).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_key_that_waits_is_served_in_its_turn() {
-    let policy = forever(Settings::new().rate(Rate::per_second(10)).retries(retries(1)));
+    let policy = forever(&Settings::new().rate(Rate::per_second(10)).retries(retries(1)));
     let layer = GuardLayer::new(policy).errors_only().keyed_by(|n: &u32| n % 2).retrying_if(|_: &u32| true);
     let service = layer.layer(echo());
     let start = Instant::now();
@@ -314,7 +299,7 @@ async fn a_key_that_waits_is_served_in_its_turn() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_takes_what_it_costs_of_its_keys_limit() {
-    let policy = forever(Settings::new().rate(Rate::per_hour(1).burst(10).max_wait(Duration::ZERO)));
+    let policy = forever(&Settings::new().rate(Rate::per_hour(1).burst(10).max_wait(Duration::ZERO)));
     let layer = GuardLayer::new(policy).errors_only().keyed_by(|n: &u32| n / 100).cost(|n: &u32| n % 100);
     let service = layer.layer(echo());
     let call = |n| service.clone().oneshot(n);
@@ -327,7 +312,7 @@ async fn a_request_takes_what_it_costs_of_its_keys_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn a_function_says_what_an_outcome_means() {
-    let policy = forever(Settings::new().breaker(Breaker::consecutive(2)).retries(retries(5)));
+    let policy = forever(&Settings::new().breaker(Breaker::consecutive(2)).retries(retries(5)));
     let verdict = |outcome: &io::Result<u32>| match outcome {
         Ok(0) => Verdict::Failure,
         Ok(_) => Verdict::Success,
@@ -342,7 +327,7 @@ async fn a_function_says_what_an_outcome_means() {
 
 #[tokio::test(start_paused = true)]
 async fn boxed_errors_are_judged_by_what_they_hold() {
-    let policy = forever(Settings::new().retries(retries(2)));
+    let policy = forever(&Settings::new().retries(retries(2)));
     let called = Arc::<AtomicUsize>::default();
     let counted = called.clone();
     // Transient in a box, permanent in a box: tower's own layers box their errors.
@@ -367,7 +352,7 @@ async fn boxed_errors_go_on_as_they_are_where_a_stack_boxes_all_errors() {
     let settings = Settings::new().rate(Rate::per_hour(1).max_wait(Duration::ZERO));
     let service = ServiceBuilder::new()
         .layer(TimeoutLayer::new(Duration::from_secs(9)))
-        .layer(GuardLayer::new(forever(settings)).errors_only().box_errors())
+        .layer(GuardLayer::new(forever(&settings)).errors_only().box_errors())
         .layer(TimeoutLayer::new(Duration::from_secs(1)))
         .service(hangs(Arc::default()));
     let error: BoxError = service.clone().oneshot(1).await.unwrap_err();
@@ -378,7 +363,7 @@ async fn boxed_errors_go_on_as_they_are_where_a_stack_boxes_all_errors() {
 
 #[tokio::test(start_paused = true)]
 async fn the_number_of_the_attempt_is_known_in_the_service_and_what_it_observes_is_heard() {
-    let policy = forever(Settings::new().rate(Rate::per_second(100).burst(10)).retries(retries(2)));
+    let policy = forever(&Settings::new().rate(Rate::per_second(100).burst(10)).retries(retries(2)));
     let service = service_fn(|()| {
         let in_the_call = attempt();
         async move {
@@ -397,7 +382,7 @@ async fn the_number_of_the_attempt_is_known_in_the_service_and_what_it_observes_
 
 #[tokio::test(start_paused = true)]
 async fn a_change_of_settings_holds_for_layers_that_are_there() {
-    let policy = forever(Settings::new());
+    let policy = forever(&Settings::new());
     let service = GuardLayer::new(policy).errors_only().layer(echo());
     service.clone().oneshot(1).await.unwrap();
     policy.force_open();

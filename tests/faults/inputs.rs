@@ -33,37 +33,6 @@ pub(crate) const CASES: &[Case] = &[
     },
 ];
 
-/// What servers have been seen to send, and worse. (R05 and S01.)
-pub(crate) const RETRY_AFTER: &[&[u8]] = &[
-    b"-5",
-    b"NaN",
-    b"inf",
-    b"1e400",
-    b"99999999999999999999999",
-    b"9223372037",
-    b"18446744073709551615",
-    b"18446744073709551616x",
-    b"1_0",
-    "\u{663}".as_bytes(),
-    b"0",
-    b"0.5",
-    b"",
-    b";;;",
-    b"\xff\xfe",
-    b"5, 6",
-    b"+5",
-    b"0x10",
-    b"Sun, 06 Nov 1994 08:49:37 GMT",
-    b"Fri, 31 Dec 9999 23:59:59 GMT",
-    b"Fri, 31 Dec 99999 23:59:59 GMT",
-    b"Sunday, 06-Nov-94 08:49:37 GMT",
-    b"Sun Nov  6 08:49:37 1994",
-    b"Mon, 06 Nov 1994 08:49:37 GMT",
-    b"Sat, 31 Dec 2016 23:59:60 GMT",
-    b"Sun, 06 Nov 1994 08:49:37 CET",
-    b"Sun, 06 Nov 1994 08:49:37 -0800",
-];
-
 const NO_SHARE: [f64; 9] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 5e-324, -1.0, 0.0, 1e308, 1.000_001];
 const NO_TIME: [Duration; 4] =
     [Duration::ZERO, Duration::from_nanos(1), Duration::MAX, Duration::from_secs(200 * 365 * 86_400)];

@@ -17,9 +17,10 @@ use tower::{Layer, ServiceExt};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
-use crate::inputs::{RETRY_AFTER, controls};
+use crate::inputs::controls;
 use crate::memory;
 use crate::support::events::Events;
+use crate::support::hostile::RETRY_AFTER;
 use crate::support::raw::closed_port;
 use crate::support::{Answer as Reply, Server};
 use crate::tools::{Answer, Case, Dice, Measured, forever, ms, paused, poll, reset, scaled, secs};

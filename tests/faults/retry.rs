@@ -18,7 +18,7 @@ use reqwest::{Body, Method};
 use tokio::time::{Instant, sleep, timeout};
 use tower::{Layer, ServiceExt};
 
-use crate::inputs::RETRY_AFTER;
+use crate::support::hostile::RETRY_AFTER;
 use crate::support::raw::Raw;
 use crate::support::{Answer as Reply, Server};
 use crate::tools::{Answer, Case, Dice, Measured, forever, good, ms, paused, policy, reset, scaled, secs};

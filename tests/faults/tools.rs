@@ -4,11 +4,13 @@ use std::future::Future;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use apiguard::{BreakerState, Error, Policy, Rejected, Settings};
+use apiguard::{BreakerState, Error, Policy, Rejected};
+
+pub(crate) use crate::support::policies::{forever, policy};
 
 /// One line of the table.
 pub(crate) struct Case {
@@ -88,15 +90,6 @@ pub(crate) fn secs(count: u64) -> Duration {
 }
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
-
-pub(crate) fn policy(settings: &Settings) -> Arc<Policy> {
-    Arc::new(Policy::builder("faults").settings(*settings).build().unwrap())
-}
-
-/// As a static would be.
-pub(crate) fn forever(settings: &Settings) -> &'static Policy {
-    Box::leak(Box::new(Policy::builder("faults").settings(*settings).build().unwrap()))
-}
 
 pub(crate) fn reset() -> io::Error {
     io::ErrorKind::ConnectionReset.into()

@@ -5,6 +5,8 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::missing_panics_doc)] // each test uses a part of it
 
 pub mod events;
+pub mod hostile;
+pub mod policies;
 pub mod raw;
 
 use std::collections::VecDeque;

@@ -1,0 +1,32 @@
+//! What servers send that is not what an RFC says.
+
+/// What servers have been seen to send, and worse.
+pub const RETRY_AFTER: &[&[u8]] = &[
+    b"-5",
+    b"NaN",
+    b"inf",
+    b"1e400",
+    b"99999999999999999999999",
+    b"9223372037",
+    b"18446744073709551615",
+    b"18446744073709551616x",
+    b"1_0",
+    "\u{663}".as_bytes(),
+    b"0",
+    b"0.5",
+    b"",
+    b";;;",
+    b"\xff\xfe",
+    b"5, 6",
+    b"+5",
+    b"0x10",
+    b"Sun, 06 Nov 1994 08:49:37 GMT",
+    b"Fri, 31 Dec 9999 23:59:59 GMT",
+    b"Fri, 31 Dec 99999 23:59:59 GMT",
+    b"Sunday, 06-Nov-94 08:49:37 GMT",
+    b"Sun Nov  6 08:49:37 1994",
+    b"Mon, 06 Nov 1994 08:49:37 GMT",
+    b"Sat, 31 Dec 2016 23:59:60 GMT",
+    b"Sun, 06 Nov 1994 08:49:37 CET",
+    b"Sun, 06 Nov 1994 08:49:37 -0800",
+];
