@@ -66,6 +66,11 @@ pub fn nanos(rows: &[Repeat]) -> Vec<f64> {
     in_turns(rows, |repeat| time(repeat, 1_000))
 }
 
+/// Allocations that this thread has made.
+pub fn allocations_so_far() -> u64 {
+    ALLOCATIONS.get()
+}
+
 /// Allocations of one doing.
 pub fn allocations(repeat: &Repeat) -> f64 {
     repeat(1_000);

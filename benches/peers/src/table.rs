@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// The columns, and the package whose version stands for each.
-pub const LIBRARIES: [(&str, &str); 9] = [
+pub const LIBRARIES: [(&str, &str); 10] = [
     ("apiguard", "apiguard"),
     ("governor", "governor"),
     ("leaky-bucket", "leaky-bucket"),
@@ -13,6 +13,7 @@ pub const LIBRARIES: [(&str, &str); 9] = [
     ("tokio-retry2", "tokio-retry2"),
     ("tower", "tower"),
     ("tower-resil.", "tower-resilience-core"),
+    ("reqwest-retry", "reqwest-retry"),
 ];
 
 pub const APIGUARD: usize = 0;
@@ -24,6 +25,7 @@ pub const BACKON: usize = 5;
 pub const TOKIO_RETRY2: usize = 6;
 pub const TOWER: usize = 7;
 pub const TOWER_RESILIENCE: usize = 8;
+pub const REQWEST_RETRY: usize = 9;
 
 /// Rows in the order in which they come.
 #[derive(Default)]
