@@ -10,6 +10,8 @@ mod call;
 mod clock;
 mod context;
 mod counters;
+#[cfg(test)]
+mod dice;
 mod event;
 mod keyed;
 mod keys;

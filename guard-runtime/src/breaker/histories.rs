@@ -11,63 +11,48 @@ use guard_spec::{Breaker, Ratio, Settings};
 use super::state::{Parts, Phase};
 use super::*;
 use crate::clock::{NANOS_PER_MS, manual};
+use crate::dice::{Dice, histories};
 
 const MS: u64 = NANOS_PER_MS;
 const DAY: u64 = 86_400_000 * MS;
 const HOUR: u64 = 3_600_000 * MS;
 
-/// xorshift64*: Vigna, 2016.
-struct Dice(u64);
+fn any_share(dice: &mut Dice) -> Ratio {
+    Ratio::from_millionths([1, 100_000, 333_333, 500_000, 800_000, 1_000_000][dice.below(6) as usize])
+}
 
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % n
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn share(&mut self) -> Ratio {
-        Ratio::from_millionths([1, 100_000, 333_333, 500_000, 800_000, 1_000_000][self.below(6) as usize])
-    }
-
-    fn settings(&mut self) -> Breaker {
-        let mut breaker = if self.one_in(3) {
-            Breaker::consecutive(1 + self.below(4) as u32)
-        } else {
-            let (share, slow) = (self.share(), Duration::from_millis(1 + self.below(500)));
-            let slow_share = self.share();
-            let mut breaker = match self.below(3) {
-                0 => Breaker::slow_calls(slow).slow_rate_ratio(slow_share),
-                1 => Breaker::failure_rate_ratio(share).slow_call(slow),
-                _ => Breaker::failure_rate_ratio(share),
-            };
-            let window = if self.one_in(2) {
-                let calls = if self.one_in(4) { 1 + self.below(100) } else { 1 + self.below(8) } as u32;
-                breaker = breaker.window_calls(calls);
-                calls
-            } else {
-                breaker = breaker.window(Duration::from_millis(1_000 + self.below(3_000)));
-                u32::MAX
-            };
-            if self.one_in(8) { breaker } else { breaker.min_calls(1 + self.below(u64::from(window.min(6))) as u32) }
+fn settings(dice: &mut Dice) -> Breaker {
+    let mut breaker = if dice.one_in(3) {
+        Breaker::consecutive(1 + dice.below(4) as u32)
+    } else {
+        let (share, slow) = (any_share(dice), Duration::from_millis(1 + dice.below(500)));
+        let slow_share = any_share(dice);
+        let mut breaker = match dice.below(3) {
+            0 => Breaker::slow_calls(slow).slow_rate_ratio(slow_share),
+            1 => Breaker::failure_rate_ratio(share).slow_call(slow),
+            _ => Breaker::failure_rate_ratio(share),
         };
-        let recovery = 1 + self.below(3_000);
-        breaker = breaker.recovery(Duration::from_millis(recovery)).recovery_jitter_ratio(self.share());
-        if self.one_in(2) {
-            breaker = breaker.recovery_jitter_ratio(Ratio::ZERO);
-        }
-        if self.one_in(3) {
-            breaker = breaker.recovery_cap(Duration::from_millis(recovery * (1 + self.below(10))));
-        }
-        breaker = breaker.successes(1 + self.below(3) as u32).probes(1 + self.below(3) as u32);
-        assert!(Settings::new().breaker(breaker).problems().is_empty(), "{breaker}");
-        breaker
+        let window = if dice.one_in(2) {
+            let calls = if dice.one_in(4) { 1 + dice.below(100) } else { 1 + dice.below(8) } as u32;
+            breaker = breaker.window_calls(calls);
+            calls
+        } else {
+            breaker = breaker.window(Duration::from_millis(1_000 + dice.below(3_000)));
+            u32::MAX
+        };
+        if dice.one_in(8) { breaker } else { breaker.min_calls(1 + dice.below(u64::from(window.min(6))) as u32) }
+    };
+    let recovery = 1 + dice.below(3_000);
+    breaker = breaker.recovery(Duration::from_millis(recovery)).recovery_jitter_ratio(any_share(dice));
+    if dice.one_in(2) {
+        breaker = breaker.recovery_jitter_ratio(Ratio::ZERO);
     }
+    if dice.one_in(3) {
+        breaker = breaker.recovery_cap(Duration::from_millis(recovery * (1 + dice.below(10))));
+    }
+    breaker = breaker.successes(1 + dice.below(3) as u32).probes(1 + dice.below(3) as u32);
+    assert!(Settings::new().breaker(breaker).problems().is_empty(), "{breaker}");
+    breaker
 }
 
 /// An attempt that runs.
@@ -311,7 +296,7 @@ impl World {
             30 if self.dice.one_in(4) => self.force(BreakerState::ForcedClosed),
             31 if self.dice.one_in(4) => self.force(BreakerState::Closed),
             32 if self.dice.one_in(4) => {
-                self.settings = self.dice.settings();
+                self.settings = settings(&mut self.dice);
                 self.force(BreakerState::Closed);
             }
             33 => self.now += self.dice.below(10_000) * MS,
@@ -375,8 +360,8 @@ impl World {
 }
 
 fn history(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
-    let settings = dice.settings();
+    let mut dice = Dice(seed);
+    let settings = settings(&mut dice);
     // Shortly after the start, or years later.
     let now = if dice.one_in(4) { DAY * dice.below(4_000) } else { 0 };
     let mut world = World {
@@ -400,16 +385,9 @@ fn history(seed: u64) {
     world.finish();
 }
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
 #[test]
 fn it_is_the_textbooks_state_machine_whatever_happens() {
-    if let Some(seed) = number("APIGUARD_SEED") {
-        return history(seed);
-    }
-    for seed in 1..=number("APIGUARD_HISTORIES").unwrap_or(200_000) {
+    for seed in histories(200_000).0 {
         history(seed);
     }
     manual::set(None);

@@ -24,6 +24,15 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
+    /// All of them.
+    pub(crate) const ALL: [BreakerState; 5] = [
+        BreakerState::Closed,
+        BreakerState::Open,
+        BreakerState::HalfOpen,
+        BreakerState::ForcedOpen,
+        BreakerState::ForcedClosed,
+    ];
+
     /// `closed`, `open`, `half-open`, `forced-open` or `forced-closed`.
     pub const fn name(self) -> &'static str {
         match self {

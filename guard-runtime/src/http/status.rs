@@ -195,59 +195,47 @@ impl Classify for StatusError {
     }
 }
 
-/// One that is made of a rejection by an inner guard is permanent, whatever its status, as the rejection is.
-impl<B> Classify for Response<B> {
-    fn classify(&self) -> Verdict {
-        whole(self.status(), self.headers(), self.extensions()).verdict
-    }
+/// What the types of responses have in common.
+macro_rules! classify {
+    ($(#[$meta:meta])* [$($body:ident)?] $response:ty) => {
+        $(#[$meta])*
+        impl<$($body)?> Classify for $response {
+            fn classify(&self) -> Verdict {
+                whole(self.status(), self.headers(), self.extensions()).verdict
+            }
 
-    fn status(&self) -> Option<u16> {
-        rejection(self.extensions()).is_none().then(|| self.status().as_u16())
-    }
+            fn status(&self) -> Option<u16> {
+                rejection(self.extensions()).is_none().then(|| self.status().as_u16())
+            }
 
-    fn retry_after(&self) -> Option<Duration> {
-        wait(self.headers())
-    }
+            fn retry_after(&self) -> Option<Duration> {
+                wait(self.headers())
+            }
 
-    fn pause(&self) -> Option<Duration> {
-        whole(self.status(), self.headers(), self.extensions()).pause
-    }
+            fn pause(&self) -> Option<Duration> {
+                whole(self.status(), self.headers(), self.extensions()).pause
+            }
 
-    fn header(&self) -> Option<&'static str> {
-        whole(self.status(), self.headers(), self.extensions()).header
-    }
+            fn header(&self) -> Option<&'static str> {
+                whole(self.status(), self.headers(), self.extensions()).header
+            }
 
-    fn __judged(&self) -> Judged {
-        whole(self.status(), self.headers(), self.extensions())
-    }
+            fn __judged(&self) -> Judged {
+                whole(self.status(), self.headers(), self.extensions())
+            }
+        }
+    };
 }
 
-/// As for `http::Response`.
+classify! {
+    /// One that is made of a rejection by an inner guard is permanent, whatever its status, as the rejection is.
+    [B] Response<B>
+}
+
 #[cfg(feature = "reqwest")]
-impl Classify for ::reqwest::Response {
-    fn classify(&self) -> Verdict {
-        whole(self.status(), self.headers(), self.extensions()).verdict
-    }
-
-    fn status(&self) -> Option<u16> {
-        rejection(self.extensions()).is_none().then(|| self.status().as_u16())
-    }
-
-    fn retry_after(&self) -> Option<Duration> {
-        wait(self.headers())
-    }
-
-    fn pause(&self) -> Option<Duration> {
-        whole(self.status(), self.headers(), self.extensions()).pause
-    }
-
-    fn header(&self) -> Option<&'static str> {
-        whole(self.status(), self.headers(), self.extensions()).header
-    }
-
-    fn __judged(&self) -> Judged {
-        whole(self.status(), self.headers(), self.extensions())
-    }
+classify! {
+    /// As for `http::Response`.
+    [] ::reqwest::Response
 }
 
 #[cfg(test)]

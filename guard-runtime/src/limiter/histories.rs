@@ -14,6 +14,7 @@ use guard_spec::{Concurrency, Quota, Rate};
 
 use super::*;
 use crate::clock::manual;
+use crate::dice::{Dice, histories};
 
 const MS: u64 = 1_000_000;
 const DAY: u64 = 86_400_000 * MS;
@@ -21,47 +22,31 @@ const LATE: u64 = 2 * MS;
 /// As far as two processors' clocks may differ.
 const BACK: u64 = 1_000;
 
-/// xorshift64*: Vigna, 2016.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) % n
+/// Up to three rates and two quotas, and a limit of what is in flight: often one rate alone.
+fn settings(dice: &mut Dice, max_wait: Duration) -> Settings {
+    let rate = |dice: &mut Dice| {
+        let burst = 1 + dice.below(5) as u32;
+        Rate::new(1 + dice.below(20) as u32, ms(10 + dice.below(500))).burst(burst).max_wait(max_wait)
+    };
+    let mut settings = Settings::new().rate(rate(dice));
+    if dice.one_in(2) {
+        return settings;
     }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
+    if dice.one_in(4) {
+        settings = Settings::new();
     }
-
-    /// Up to three rates and two quotas, and a limit of what is in flight: often one rate alone.
-    fn settings(&mut self, max_wait: Duration) -> Settings {
-        let rate = |dice: &mut Dice| {
-            let burst = 1 + dice.below(5) as u32;
-            Rate::new(1 + dice.below(20) as u32, ms(10 + dice.below(500))).burst(burst).max_wait(max_wait)
-        };
-        let mut settings = Settings::new().rate(rate(self));
-        if self.one_in(2) {
-            return settings;
-        }
-        if self.one_in(4) {
-            settings = Settings::new();
-        }
-        for _ in 0..self.below(3) {
-            settings = settings.and_rate(rate(self));
-        }
-        for _ in 0..self.below(3) {
-            // Above 250 tokens are counted in groups.
-            let count = if self.one_in(3) { 251 + self.below(1_000) } else { 1 + self.below(20) } as u32;
-            settings = settings.and_quota(Quota::new(count, ms(1 + self.below(3_000))).max_wait(max_wait));
-        }
-        if self.one_in(2) {
-            settings = settings.concurrency(Concurrency::new(1 + self.below(4) as u32).max_wait(max_wait));
-        }
-        settings
+    for _ in 0..dice.below(3) {
+        settings = settings.and_rate(rate(dice));
     }
+    for _ in 0..dice.below(3) {
+        // Above 250 tokens are counted in groups.
+        let count = if dice.one_in(3) { 251 + dice.below(1_000) } else { 1 + dice.below(20) } as u32;
+        settings = settings.and_quota(Quota::new(count, ms(1 + dice.below(3_000))).max_wait(max_wait));
+    }
+    if dice.one_in(2) {
+        settings = settings.concurrency(Concurrency::new(1 + dice.below(4) as u32).max_wait(max_wait));
+    }
+    settings
 }
 
 fn ms(count: u64) -> Duration {
@@ -358,7 +343,7 @@ impl World<'_> {
     }
 
     fn configure(&mut self) {
-        let (old, settings) = (*self.settings(), self.dice.settings(self.max_wait));
+        let (old, settings) = (*self.settings(), settings(&mut self.dice, self.max_wait));
         // After all that was granted, by whatever clock: the model tells the epochs by their instants.
         self.set_clock(self.latest + BACK);
         self.limiter.configure(&old, &settings);
@@ -511,9 +496,9 @@ fn allowed(rate: &Rate, time: u64) -> u128 {
 }
 
 fn history(seed: u64) {
-    let mut dice = Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+    let mut dice = Dice(seed);
     let max_wait = if dice.one_in(4) { ms(dice.below(2_000)) } else { Duration::from_secs(36_000) };
-    let settings = dice.settings(max_wait);
+    let settings = settings(&mut dice, max_wait);
     let limiter = Limiter::unchecked(&settings);
     let mut world = World {
         seed,
@@ -545,16 +530,9 @@ fn history(seed: u64) {
     world.check_order();
 }
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
-}
-
 #[test]
 fn the_contract_holds_whatever_happens() {
-    if let Some(seed) = number("APIGUARD_SEED") {
-        return history(seed);
-    }
-    for seed in 1..=number("APIGUARD_HISTORIES").unwrap_or(200_000) {
+    for seed in histories(200_000).0 {
         history(seed);
     }
     manual::set(None);

@@ -110,14 +110,6 @@ pub struct Unenforced {
 pub(super) struct LastChange(AtomicU64);
 
 impl LastChange {
-    const STATES: [BreakerState; 5] = [
-        BreakerState::Closed,
-        BreakerState::Open,
-        BreakerState::HalfOpen,
-        BreakerState::ForcedOpen,
-        BreakerState::ForcedClosed,
-    ];
-
     pub(super) const fn new() -> LastChange {
         LastChange(AtomicU64::new(0))
     }
@@ -130,7 +122,7 @@ impl LastChange {
 
     pub(super) fn read(&self, now: u64) -> Option<Transition> {
         let word = self.0.load(Relaxed);
-        let state = |nibble: u64| LastChange::STATES.get((nibble & 15) as usize).copied();
+        let state = |nibble: u64| BreakerState::ALL.get((nibble & 15) as usize).copied();
         let (from, to) = (state(word >> 4)?, state(word)?);
         let ago = Duration::from_millis((now / NANOS_PER_MS).saturating_sub(word >> 8));
         (from != to).then_some(Transition { from, to, ago })

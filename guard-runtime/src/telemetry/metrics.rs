@@ -80,14 +80,6 @@ const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 static METADATA: Metadata<'static> = Metadata::new("apiguard", Level::INFO, Some("apiguard"));
 
-const STATES: [BreakerState; 5] = [
-    BreakerState::Closed,
-    BreakerState::Open,
-    BreakerState::HalfOpen,
-    BreakerState::ForcedOpen,
-    BreakerState::ForcedClosed,
-];
-
 /// The changes that a breaker makes by itself.
 const TRANSITIONS: [(BreakerState, BreakerState); 4] = [
     (BreakerState::Closed, BreakerState::Open),
@@ -308,7 +300,7 @@ impl Series {
         self.set(&names::WAITING, &[], snapshot.waiting as f64);
         self.set(&names::KEYS, &[], snapshot.keys as f64);
         // Without a breaker, too: it may have been forced before, and must not look so for ever.
-        for state in STATES {
+        for state in BreakerState::ALL {
             let is_it = snapshot.breaker == Some(state);
             self.set(&names::BREAKER_STATE, &[("state", state.name())], u32::from(is_it));
         }
