@@ -10,10 +10,16 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         return None;
     }
     let name = name.to_lowercase();
+    let length = name.chars().count();
     candidates
         .into_iter()
-        .map(|candidate| (distance(&name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.chars().count() / 3).max(1))
+        .filter_map(|candidate| {
+            let letters = candidate.chars().count();
+            let near = (letters / 3).max(1);
+            // The difference of their lengths is the least that the distance can be.
+            let distance = if letters.abs_diff(length) > near { usize::MAX } else { distance(&name, candidate) };
+            (distance <= near).then_some((distance, candidate))
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
