@@ -371,3 +371,19 @@ async fn a_retry_after_beside_an_exhausted_limit_holds_the_others_back_whatever_
     call(&policy, &client, &server.url).await.unwrap();
     assert!((3_000..=3_003).contains(&ms_since(start)), "{}", ms_since(start));
 }
+
+#[guarded(name = "http.left_out", rate("1000/s", burst = 10), retries(1, statuses = [500..=504]))]
+async fn left_out(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_429_that_is_not_to_be_repeated_holds_back_the_calls_after_it_all_the_same() {
+    let server = Server::scripted([Answer::new(429).header("retry-after", "5")], Answer::new(200)).await;
+    let client = reqwest::Client::new();
+    let start = Instant::now();
+    let error = left_out(&client, &server.url).await.unwrap_err();
+    assert_eq!((error.status().unwrap().as_u16(), server.requests(), ms_since(start)), (429, 1, 0));
+    assert_eq!(left_out(&client, &server.url).await.unwrap(), 200);
+    assert!((5_000..=5_002).contains(&ms_since(start)), "{} ms", ms_since(start));
+}

@@ -54,7 +54,7 @@ impl Verdict {
     /// Transient, with no word from the service.
     pub const TRANSIENT: Verdict = Verdict::Transient { retry_after: None };
 
-    /// What an HTTP status means when the statuses in `retried` are retried: 429 is throttled, others in the list are
+    /// What an HTTP status means when the statuses in `retried` are retried: a 429 in the list is throttled, others in it are
     /// transient, 5xx outside it are failures, 4xx are permanent, the rest are successes.
     pub fn of_status(status: u16, retry_after: Option<Duration>, retried: &guard_spec::Statuses) -> Verdict {
         match (status, retried.contains(status)) {
@@ -234,6 +234,12 @@ impl Judged {
         outcome.__judged()
     }
 
+    /// For how long no call is wanted: a limit has nothing left, or it is a 429 that says so, which is its word to all calls even where
+    /// this one is not repeated.
+    pub(crate) fn asked_of_all(&self) -> Option<Duration> {
+        self.pause.or_else(|| self.retry_after.filter(|_| self.status == Some(429)))
+    }
+
     /// The verdict under a policy's list of retried statuses.
     pub(crate) fn under(self, retried: &guard_spec::Statuses) -> Verdict {
         match self.status {
@@ -252,7 +258,12 @@ pub(crate) fn judge_chain(error: &(dyn StdError + 'static)) -> Judged {
 }
 
 pub(crate) fn judge_known(error: &(dyn StdError + 'static)) -> Option<Judged> {
-    std::iter::successors(Some(error), |&error| error.source()).take(DEEPEST).find_map(judge_one)
+    chain(error).find_map(judge_one)
+}
+
+/// `error` and its sources.
+pub(crate) fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |&error| error.source()).take(DEEPEST)
 }
 
 /// Whether there is a rejection in a chain of sources: what carries it is no failure of the service either.

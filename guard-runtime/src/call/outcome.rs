@@ -80,7 +80,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         let source = judged.header.unwrap_or(SERVER);
         // What a throttled outcome asks for is recorded below.
         let is_asked = matches!(verdict, Verdict::Throttled { retry_after: Some(_) });
-        if let Some(wait) = judged.pause.filter(|_| !is_asked) {
+        if let Some(wait) = judged.asked_of_all().filter(|_| !is_asked) {
             self.pause(wait, source, now);
         }
         self.record(verdict, source, now);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::http::StatusCode;
 
 use crate::http::StatusError;
-use crate::verdict::holds_rejection;
+use crate::verdict::{chain, holds_rejection};
 use crate::{Classify, Rejected, Verdict};
 
 /// Why a guarded call through reqwest failed.
@@ -155,14 +155,6 @@ fn summary(error: &::reqwest::Error) -> &'static str {
     } else {
         "cannot send the request"
     }
-}
-
-/// The longest chain of sources that is walked: a chain can be a ring.
-const DEEPEST: usize = 64;
-
-/// `error` and its sources.
-fn chain<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
-    std::iter::successors(Some(error), |&error| error.source()).take(DEEPEST)
 }
 
 /// Whether one of the chain's errors is reqwest's and still has its URL: that of a redirect that is refused holds another.
