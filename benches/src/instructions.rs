@@ -1,5 +1,5 @@
-//! Instructions per call, which do not depend on how busy the machine is: `cargo run --release --manifest-path benches/Cargo.toml
-//! --bin instructions`, with `-- --check` to fail where a bound is passed. Needs valgrind.
+//! Instructions per call, which do not depend on how busy the machine is: `cargo run --release --manifest-path
+//! benches/Cargo.toml`, with `-- --check` to fail where a bound is passed. Needs valgrind.
 //!
 //! The program runs itself under callgrind, which counts in `measured` alone: not while the clock is calibrated.
 
