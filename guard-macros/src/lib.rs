@@ -50,7 +50,7 @@ use proc_macro::TokenStream;
 /// | `policy` | `STRIPE`, `self.policy` | use this policy: a place of type `Policy`, `&Policy` or `Arc<Policy>`. Its limits and breaker are shared; `name`, limits and `breaker` are its own and cannot stand beside it | a policy of its own |
 /// | `rate` | `"100/s"`, `rate("100/s", burst = 20, max_wait = "2s")` | token bucket: never more than `burst + rate x t` attempts in any time `t` (timers that are late, by at most 2 ms, are made up for); a call waits its turn in the order of arrival, at most `max_wait`. Also a list of up to four: `["10/s", rate("100/m", burst = 20)]` | none; `burst = 1`, `max_wait = "30s"` |
 /// | `quota` | `"5000/h"`, `quota("5000/h", max_wait = "2s")`, `["100/m", "5000/h"]` | never more than that many attempts in **any** window of that length, as fast as wanted until then | none; `max_wait = "30s"` |
-/// | `concurrency` | `64`, `concurrency(64, max_wait = "2s")` | attempts in flight; a pause before a retry is none | none; `max_wait = "30s"` |
+/// | `concurrency` | `64`, `concurrency(64, max_wait = "2s")` | attempts in flight; a delay before a retry is none | none; `max_wait = "30s"` |
 /// | `retries` | `3`, `retries(3, base = "1s", factor = 2, cap = "60s", jitter = 0.5, budget = "20%", statuses = [429, 500, 502..=504])` | attempts after the first. Delay n, from 1: `min(cap, base x factor^(n-1) x (1 + random x jitter))`; `jitter` may be `"full"`, `"equal"`, `"decorrelated"` or `"none"`; `budget` bounds the retries of all calls under the policy to this share of the attempts that work, or is `"off"` (`apiguard::Budget`) | none; as shown |
 /// | `breaker` | `5`, `breaker(failures = 5, recovery = "60s", recovery_jitter = "10%", successes = 2, probes = 1)`; `breaker(failure_rate = "50%", window = "30s", min_calls = 20, slow_call = "2s", slow_rate = "80%", …)` | opens after that many failed attempts in a row; or when of at least `min_calls` in the window (a time, or the last so many calls: `window = 100`) `failure_rate` have failed or `slow_rate` took `slow_call` or longer. Open for `recovery` and up to `recovery_jitter` more, with `recovery_cap = "10m"` twice as long each time up to that; then `probes` attempts at a time, and `successes` good ones close it | none; as shown, but no call is slow and nothing grows, and `min_calls` is at most a window in calls |
 /// | `timeout` | `"10s"` | bounds the whole call, waits and retries included; at most half of the time that is left is spent waiting for a turn | none |
@@ -129,6 +129,10 @@ use proc_macro::TokenStream;
 /// The function returns the last attempt's outcome as it is, or a `Rejected` when the guard did not run the body or gave up
 /// on it.
 ///
+/// # Panics
+///
+/// When a call has to wait in a tokio runtime without timers (`enable_time`). A panic of the body goes on to the caller.
+///
 /// # Cancel safety
 ///
 /// Dropping the future at any point gives back what it holds: a place among the waiters, a token whose attempt has not
@@ -148,11 +152,10 @@ fn guard(settings: proc_macro2::TokenStream, item: proc_macro2::TokenStream) -> 
     }
     let place = if block::Block::is_one(&item) { check::Place::Block } else { check::Place::Function };
     let draft = parse::attribute(settings, place, &mut diag);
+    check::check(&draft, place, &mut diag);
     let tokens = if place == check::Place::Block {
-        check::check(&draft, place, &mut diag);
         block::Block::parse(&item).map(|block| block.guard(&draft, &mut diag))
     } else {
-        check::check(&draft, place, &mut diag);
         syn::parse2::<function::Function>(item.clone())
             .map(|function| guard_function(&draft, function, &item, &mut diag))
     };

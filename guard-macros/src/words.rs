@@ -85,7 +85,7 @@ fn lines(draft: &Draft) -> Vec<String> {
         lines.push(format!("an attempt takes at most {}", time(timeout)));
     }
     lines.extend(
-        waiting(draft).map(|longest| format!("at most {longest} are spent waiting, turns and pauses together")),
+        waiting(draft).map(|longest| format!("at most {longest} are spent waiting, turns and delays together")),
     );
     lines.extend(breaker(draft));
     if let Some(fallback) = &draft.fallback {
@@ -155,7 +155,7 @@ fn retries(draft: &Draft) -> Option<String> {
     let known = known_settings(draft);
     if let (Some(retry), true) = (known.retry(), all_known(draft, &RETRY)) {
         // As many as fit into a line.
-        let pauses: Vec<_> = (1..=max.min(4)).map(|attempt| in_words(pause(retry, attempt))).collect();
+        let delays: Vec<_> = (1..=max.min(4)).map(|attempt| in_words(delay(retry, attempt))).collect();
         let more = if max > 4 { ", …" } else { "" };
         let random = match retry.randomness() {
             Jitter::Proportional(share) if share.millionths() > 0 => {
@@ -163,18 +163,18 @@ fn retries(draft: &Draft) -> Option<String> {
             }
             Jitter::Full => " or any part of it".into(),
             Jitter::Equal => " or down to half of it".into(),
-            Jitter::Decorrelated => " at least, at random up to three times the pause before".into(),
+            Jitter::Decorrelated => " at least, at random up to three times the delay before".into(),
             _ => String::new(),
         };
-        let plural = if max == 1 { "a pause" } else { "pauses" };
-        parts.push(format!("{plural} of {}{more}{random}", pauses.join(", ")));
+        let plural = if max == 1 { "a delay" } else { "delays" };
+        parts.push(format!("{plural} of {}{more}{random}", delays.join(", ")));
         parts.push(format!("up to {} where the server asks for it", in_words(retry.longest_delay())));
     }
     Some(parts.join("; "))
 }
 
-/// The pause before retry `n` without its jitter.
-fn pause(retry: &Retry, n: u32) -> Duration {
+/// The delay before retry `n` without its jitter.
+fn delay(retry: &Retry, n: u32) -> Duration {
     let growth = (f64::from(u32::try_from(retry.growth().millionths()).unwrap_or(u32::MAX)) / 1e6)
         .powi(i32::try_from(n - 1).unwrap_or(i32::MAX));
     let nanos = retry.first_delay().as_nanos() as f64 * growth;
@@ -213,8 +213,8 @@ fn waiting(draft: &Draft) -> Option<String> {
         let retries = retries?;
         let has_limit = known.rates().next().is_some() || known.has_more_limits();
         let turn = if has_limit { Duration::from_nanos(known.patience()) } else { Duration::ZERO };
-        let pause = known.retry().map(Retry::longest_delay).unwrap_or_default();
-        Some(turn.saturating_mul(retries.saturating_add(1)).saturating_add(pause.saturating_mul(retries)))
+        let delay = known.retry().map(Retry::longest_delay).unwrap_or_default();
+        Some(turn.saturating_mul(retries.saturating_add(1)).saturating_add(delay.saturating_mul(retries)))
     } else {
         None
     };
@@ -330,9 +330,9 @@ mod tests {
             of("rate(\"100/s\", burst = 20), retries = 3, breaker = 5, timeout = \"10s\", fallback = shop::cached"),
             [
                 "100 attempts per second, 20 at once; at most 30s are spent waiting for a turn",
-                "up to 4 attempts; pauses of 1s, 2s, 4s and up to 50 % more; up to 1m where the server asks for it",
+                "up to 4 attempts; delays of 1s, 2s, 4s and up to 50 % more; up to 1m where the server asks for it",
                 "the whole call takes at most 10s",
-                "at most 10s are spent waiting, turns and pauses together",
+                "at most 10s are spent waiting, turns and delays together",
                 "after 5 failed attempts in a row none is made for 1m and up to 10 % more; then 2 good probes let all through again",
                 "`shop::cached` is called instead of returning an error",
             ]
@@ -340,17 +340,17 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_wait_is_the_sum_of_all_turns_and_pauses() {
+    fn the_longest_wait_is_the_sum_of_all_turns_and_delays() {
         let longest = |settings| {
             of(settings).into_iter().find_map(|line| {
                 Some(
                     line.strip_prefix("at most ")?
-                        .strip_suffix(" are spent waiting, turns and pauses together")?
+                        .strip_suffix(" are spent waiting, turns and delays together")?
                         .to_owned(),
                 )
             })
         };
-        // Four turns of 2 s and three pauses of 10 s.
+        // Four turns of 2 s and three delays of 10 s.
         assert_eq!(longest("rate(\"1/s\", max_wait = \"2s\"), retries(3, cap = \"10s\")").unwrap(), "38s");
         assert_eq!(longest("rate = \"1/s\"").unwrap(), "30s");
         // A single attempt has half of the timeout for its turn.

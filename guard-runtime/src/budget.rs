@@ -102,7 +102,8 @@ impl Account {
 /// How many retries may be made, alone: for a loop of your own.
 ///
 /// Each attempt that works deposits a share of a retry, each retry withdraws a whole one. Ten are there to begin with; they come
-/// back by themselves, one in 5 min. Above these there are at most as many as the last 10 s have deposited.
+/// back by themselves, one in 5 min. What is above these fades, half of it in 10 s: under steady
+/// traffic there are at most as many as 10 s deposit.
 ///
 /// ```
 /// use apiguard::{Budget, RetryBudget};

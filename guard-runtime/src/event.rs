@@ -16,7 +16,7 @@ const CAPACITY: usize = 256;
 /// Something that happened to a call, or to the breaker, of a policy.
 ///
 /// It holds no URL, header value, key or error text. It displays as one line:
-/// `stripe: attempt 1 was transient (503); retry in 1.2s (retry-after)`.
+/// `stripe: attempt 1 was transient (503); retry in 1s200ms (retry-after)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Event {

@@ -16,9 +16,8 @@ use crate::verdict::Judged;
 use crate::{PolicyName, Verdict};
 pub use guard_spec::{Breaker, Budget, Concurrency, Field, Jitter, Quota, Rate, Ratio, Retry, Settings, Statuses};
 
-pub use core::future::Future;
-pub use core::option::Option::{self, None, Some};
-pub use core::result::Result::{self, Err, Ok};
+pub use core::option::Option::{None, Some};
+pub use core::result::Result::{Err, Ok};
 pub use core::time::Duration;
 pub use core::{concat, module_path};
 

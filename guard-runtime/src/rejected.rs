@@ -9,8 +9,8 @@ use crate::PolicyName;
 
 /// Why the guard did not run a call, or gave up on it, and when to come back.
 ///
-/// "Not yet" ([`retry_after`](Rejected::retry_after) is `Some`) and "never" (`None`) differ: a caller that waits for
-/// something that cannot happen waits for ever.
+/// "Not yet" and "never" differ: a caller that waits for something that cannot happen waits for ever. So
+/// [`retry_after`](Rejected::retry_after) is `Some` where coming back helps.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
@@ -23,16 +23,18 @@ pub enum Rejected {
         /// limits together, and a quota of which an attempt takes several tokens, may make it later, never earlier.)
         retry_after: Duration,
     },
-    /// The service is down: the breaker is open, or half-open with all its probes running.
+    /// The breaker is open, or half-open with all its probes running.
     #[error("circuit of policy `{policy}` is open: next probe in {}", InWords::about(*retry_after))]
     CircuitOpen {
         /// The policy that rejected.
         policy: PolicyName,
         /// After this time the breaker lets a probe through. While all probes are running nobody knows: then it is the
-        /// recovery time, at most one second.
+        /// recovery time, at most one second. One that is forced open stays so until somebody says otherwise: then it is the recovery
+        /// time, 60 s where the policy has no breaker.
         retry_after: Duration,
     },
-    /// Too many calls are in flight or waiting.
+    /// As many attempts as `concurrency` allows were in flight, for as long as the call may wait (`max_wait`, or half of the time to its
+    /// deadline).
     #[error("policy `{policy}` is saturated")]
     Saturated {
         /// The policy that rejected.
@@ -59,7 +61,8 @@ pub enum Rejected {
 }
 
 impl Rejected {
-    /// When the same call may be admitted: `None` when coming back later is no remedy.
+    /// When the same call may be admitted. `Saturated` says zero: it may be any time. `None` for `TimedOut` and `CostTooHigh`: coming
+    /// back later is no remedy by itself.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Rejected::RateLimited { retry_after, .. } | Rejected::CircuitOpen { retry_after, .. } => Some(*retry_after),
@@ -94,7 +97,7 @@ impl Rejected {
 /// The error of a guarded function that keeps its own error `E` as it is.
 ///
 /// A function that returns `Result<T, apiguard::Error<E>>` is written as if it returned `Result<T, E>`: `?` in its body
-/// converts to `E`.
+/// converts to `E`. It has these two cases and gets no others, so that a `match` can be complete.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error<E> {
     /// The guard did not run the call, or gave up on it.

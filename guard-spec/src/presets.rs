@@ -247,8 +247,8 @@ pub mod finagle {
     /// 20 % of the requests, which is the default here, too.
     ///
     /// What differs: Finagle counts all requests where this counts those that work, so that it goes on retrying in an outage; and
-    /// it allows ten retries a second beside, where this has ten that come back in 50 minutes. Deposits are forgotten after 10 s in
-    /// both.
+    /// it allows ten retries a second beside, where this has ten that come back in 50 minutes. There deposits expire after 10 s, here they
+    /// fade in about that time.
     ///
     /// [Source](https://finagle.github.io/blog/2016/02/08/retry-budgets), read in November 2026.
     pub const BUDGET: Budget = Budget::percent(20);

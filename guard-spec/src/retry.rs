@@ -74,7 +74,7 @@ impl Retry {
         self
     }
 
-    /// How many retries the policy makes for each call that works, all its calls together; default [`Budget::DEFAULT`].
+    /// How many retries the policy makes for each attempt that works, all its calls together; default [`Budget::DEFAULT`].
     pub const fn budget(mut self, budget: Budget) -> Retry {
         self.budget = budget;
         self
@@ -116,7 +116,7 @@ impl Retry {
         self.jitter
     }
 
-    /// How many retries are made for each call that works.
+    /// How many retries are made for each attempt that works.
     pub const fn retry_budget(&self) -> Budget {
         self.budget
     }
@@ -214,7 +214,8 @@ impl Statuses {
         self
     }
 
-    /// Adds the statuses from `first` to `last`, both included.
+    /// Adds the statuses from `first` to `last`, both included: none where `first` is the larger. One beyond 100 to 599 is a mistake of
+    /// the settings.
     pub const fn with_range(mut self, first: u16, last: u16) -> Statuses {
         if last > Self::LAST {
             return self.with(last);

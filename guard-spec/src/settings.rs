@@ -146,7 +146,7 @@ impl Settings {
         self
     }
 
-    /// Bounds one attempt: 1 ms to `timeout`.
+    /// Bounds one attempt: 1 ms to `timeout` (365 days without one).
     pub const fn attempt_timeout(mut self, timeout: Duration) -> Settings {
         self.attempt_timeout = Some(nanos(timeout));
         self

@@ -86,7 +86,7 @@ pub struct CircuitBreaker {
 #[non_exhaustive]
 pub struct CircuitOpen {
     /// When the next probe may be let through. While all probes are running nobody knows: then it is the recovery
-    /// time, at most one second.
+    /// time, at most one second. Forced open it is the recovery time, though it stays so until somebody says otherwise.
     pub retry_after: Duration,
 }
 

@@ -47,8 +47,9 @@ impl StatusError {
     /// A status, and the wait that its response's headers ask for: that of [`Feedback::wait`].
     #[must_use]
     pub fn from_headers(status: StatusCode, headers: &HeaderMap) -> StatusError {
-        let Judged { pause: exhausted, .. } = judged(status, headers);
-        let (retry_after, header) = Feedback::from_headers(headers).wait().unzip();
+        let feedback = Feedback::from_headers(headers);
+        let Judged { pause: exhausted, .. } = judged(status, &feedback);
+        let (retry_after, header) = feedback.wait().unzip();
         StatusError { status, retry_after, header, exhausted, is_rejection: false }
     }
 
@@ -136,8 +137,7 @@ fn wait(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// All that a response says, read once. A good one speaks of limits alone.
-fn judged(status: StatusCode, headers: &HeaderMap) -> Judged {
-    let feedback = Feedback::from_headers(headers);
+fn judged(status: StatusCode, feedback: &Feedback) -> Judged {
     let retry_after = feedback.wait().map(|(wait, _)| wait);
     let (asked, by) = if failing(status) { (retry_after, feedback.wait()) } else { (None, feedback.exhausted_by()) };
     // What a failing response asks for goes before what its limits say of how long; that they have nothing left holds for all calls.
@@ -158,7 +158,7 @@ fn verdict(status: StatusCode, retry_after: Option<Duration>) -> Verdict {
 fn whole(status: StatusCode, headers: &HeaderMap, extensions: &Extensions) -> Judged {
     match rejection(extensions) {
         Some(rejected) => Judged::by(rejected.classify()),
-        None => judged(status, headers),
+        None => judged(status, &Feedback::from_headers(headers)),
     }
 }
 

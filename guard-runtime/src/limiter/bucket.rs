@@ -63,7 +63,7 @@ impl TokenBucket {
     /// A full bucket of `capacity` tokens that regains `per_second` tokens each second.
     ///
     /// # Errors
-    /// When either is 0, or the capacity takes over 365 days to refill.
+    /// When either is 0, `per_second` is above 10^9, or the capacity takes over 365 days to refill.
     pub fn new(capacity: u32, per_second: u32) -> Result<TokenBucket, Problem> {
         TokenBucket::with_rate(Rate::per_second(per_second).burst(capacity))
     }
@@ -92,8 +92,11 @@ impl TokenBucket {
     /// Takes `n` tokens, waiting for them in the order of arrival, at most the rate's `max_wait` (default 30 s).
     ///
     /// # Errors
-    /// At once, without waiting: [`Refused::NotYet`] when the wait would be longer, [`Refused::Never`] when `n` is
+    /// At once, without waiting (later only where the limit was changed meanwhile): [`Refused::NotYet`] when the wait would be longer, [`Refused::Never`] when `n` is
     /// above the capacity.
+    ///
+    /// # Panics
+    /// When it has to wait in a tokio runtime without timers (`enable_time`).
     ///
     /// # Cancel safety
     /// Dropping the future gives up the place, and the tokens if they had been granted; those behind move up.

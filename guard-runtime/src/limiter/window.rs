@@ -62,8 +62,11 @@ impl Window {
     /// Takes `n` tokens, waiting for them in the order of arrival, at most the quota's `max_wait` (default 30 s).
     ///
     /// # Errors
-    /// At once, without waiting: [`Refused::NotYet`] when the wait would be longer, [`Refused::Never`] when `n` is above the
+    /// At once, without waiting (later only where the limit was changed meanwhile): [`Refused::NotYet`] when the wait would be longer, [`Refused::Never`] when `n` is above the
     /// quota.
+    ///
+    /// # Panics
+    /// When it has to wait in a tokio runtime without timers (`enable_time`).
     ///
     /// # Cancel safety
     /// Dropping the future gives up the place, and the tokens if they had been granted; those behind move up.

@@ -188,10 +188,12 @@ impl Policy {
 
     /// Calls an async closure under this policy: limits, breaker, retries and timeouts as with the attribute.
     ///
+    /// It judges errors alone, by those in their chain of sources that are known: an `Ok` is a success, whatever its status, and an
+    /// error's own [`Classify`](crate::Classify) is not asked; [`call_with`](Policy::call_with) judges otherwise.
+    ///
     /// The closure runs once per attempt, so it borrows what it needs or clones it inside. (In a task that is spawned write
-    /// `async move ||` and clone inside: the compiler does not yet see that a borrowing async closure is `Send`.) An error is judged by the
-    /// first in its chain of sources that is known (an I/O, reqwest or status error, a rejection by another guard), else
-    /// it is transient; [`call_with`](Policy::call_with) judges otherwise.
+    /// `async move ||` and clone inside: the compiler does not yet see that a borrowing async closure is `Send`.) Known are I/O,
+    /// reqwest and status errors and rejections by another guard; any other error is transient.
     ///
     /// ```
     /// # use apiguard::{Policy, Settings, Retry};
@@ -206,6 +208,9 @@ impl Policy {
     /// # Errors
     /// [`Error::Rejected`] when the guard did not run the call or gave up on it; [`Error::Call`] with the last attempt's
     /// error and the number of attempts.
+    ///
+    /// # Panics
+    /// When it has to wait in a tokio runtime without timers (`enable_time`). What the closure panics with goes on to the caller.
     ///
     /// # Cancel safety
     /// Dropping the future at any point gives back what it holds: a place among the waiters, tokens whose attempt has

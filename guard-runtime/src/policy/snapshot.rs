@@ -19,9 +19,9 @@ pub struct Snapshot {
     pub name: PolicyName,
     /// Its settings.
     pub settings: Settings,
-    /// Calls that have made an attempt or were rejected.
+    /// Calls whose first attempt has ended, or that were rejected before it.
     pub calls: u64,
-    /// Attempts after the first of a call.
+    /// Attempts after the first of a call that have ended.
     pub retries: u64,
     /// Retries that were not made since the budget did not allow them: the outcome was returned.
     pub over_budget: u64,
@@ -52,8 +52,8 @@ pub struct Snapshot {
     pub last_change: Option<Transition>,
     /// What a policy in shadow would have done.
     pub shadow: Unenforced,
-    /// Keys that have something of their own (`key = …`), idle ones that have not been dropped yet included; tokens, breaker and what else stands above are those of the calls that
-    /// have no key.
+    /// Keys that have something of their own (`key = …`), those included that are idle and have not been dropped yet. What is said
+    /// above of tokens, breaker and waiting tasks is that of the calls without a key.
     pub keys: usize,
 }
 
@@ -156,7 +156,7 @@ impl Outcomes {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Rejections {
-    /// By the rate.
+    /// By a rate, a quota, or a pause that the server asked for.
     pub rate_limited: u64,
     /// As many attempts as may be were in flight, for too long.
     pub saturated: u64,
@@ -164,7 +164,7 @@ pub struct Rejections {
     pub circuit_open: u64,
     /// By a timeout of the policy, after their attempts.
     pub timed_out: u64,
-    /// For another reason.
+    /// For another reason: they cost more than there can ever be (`cost_too_high`).
     pub other: u64,
 }
 

@@ -105,7 +105,7 @@ impl RequestBuilder {
     }
 
     /// Whether it could be sent again: not if its body is a stream (nor if it is wrong already). Such a request is sent once;
-    /// where it would have been retried, there is an event `not replayable` (feature `tracing`).
+    /// where it would have been retried, there is an event `not replayable`.
     ///
     /// ```
     /// let client = apiguard::reqwest::Client::default();

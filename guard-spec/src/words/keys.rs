@@ -65,11 +65,6 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     KEYS.iter().map(|key| key.name)
 }
 
-/// The key that a name is meant for, if one is near.
-pub fn nearest_key(name: &str) -> Option<&'static str> {
-    meant(name, None)
-}
-
 /// The key, of a table or in the table of another, that a name is meant for: another word for it, misspelled, or not typed to its
 /// end.
 fn meant(name: &str, outer: Option<&'static Key>) -> Option<&'static str> {

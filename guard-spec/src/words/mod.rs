@@ -16,7 +16,7 @@ mod read;
 mod values;
 mod write;
 
-pub use keys::{names, nearest_key};
+pub use keys::names;
 pub use node::{Entry, Kind, Node};
 pub use overlay::{Overlay, Place};
 pub use read::Mistake;

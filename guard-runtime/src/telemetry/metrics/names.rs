@@ -36,10 +36,10 @@ macro_rules! names {
 }
 
 names! {
-    CALLS = Counter "apiguard_calls_total": "Calls that have made an attempt or were rejected";
+    CALLS = Counter "apiguard_calls_total": "Calls whose first attempt has ended, or that were rejected before it";
     ATTEMPTS = Counter "apiguard_attempts_total": "Attempts that have ended, by what their outcome meant";
     REJECTIONS = Counter "apiguard_rejections_total": "Calls that were not let through or given up on, by why";
-    RETRIES = Counter "apiguard_retries_total": "Attempts after the first of a call";
+    RETRIES = Counter "apiguard_retries_total": "Attempts after the first of a call that have ended";
     RETRIES_OVER_BUDGET = Counter "apiguard_retries_over_budget_total": "Retries that were not made, since too many were";
     WAITS = Counter "apiguard_waits_total": "Attempts that had to wait for their turn";
     ATTEMPT_TIMEOUTS = Counter "apiguard_attempt_timeouts_total": "Attempts that a timeout of the policy ended";
@@ -56,7 +56,7 @@ names! {
     KEYS = Gauge "apiguard_keys": "Keys that have something of their own";
     SHADOW = Gauge "apiguard_shadow": "1 for a policy that only watches";
     WAIT = Histogram "apiguard_wait_seconds": "How long attempts waited for their turn that were let through";
-    RETRY_DELAY = Histogram "apiguard_retry_delay_seconds": "How long calls pause before a retry, by whose delay it is";
+    RETRY_DELAY = Histogram "apiguard_retry_delay_seconds": "The delays before retries, by whose delay it is";
     PAUSE = Histogram "apiguard_pause_seconds": "For how long servers asked for fewer requests, by how they said so";
     ATTEMPT_DURATION = Histogram "apiguard_attempt_duration_seconds": "How long attempts took, by their outcome";
 }
