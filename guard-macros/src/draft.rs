@@ -24,6 +24,52 @@ pub(crate) struct Literal {
     pub(crate) text: String,
 }
 
+impl<T: Copy> Value<T> {
+    pub(crate) fn known(&self) -> Option<T> {
+        match self {
+            Value::Known(value, _) => Some(*value),
+            Value::Const(_) => None,
+        }
+    }
+}
+
+impl<T> Value<T> {
+    pub(crate) fn is_const(&self) -> bool {
+        matches!(self, Value::Const(_))
+    }
+}
+
+/// What the attribute says.
+#[derive(Clone, Default)]
+pub(crate) struct Draft {
+    pub(crate) name: Option<Expr>,
+    pub(crate) policy: Option<Expr>,
+    pub(crate) rates: Vec<RateDraft>,
+    pub(crate) quotas: Vec<QuotaDraft>,
+    pub(crate) concurrency: Option<ConcurrencyDraft>,
+    pub(crate) breaker: Option<BreakerDraft>,
+    pub(crate) retries: Option<RetryDraft>,
+    pub(crate) timeout: Option<Value<Duration>>,
+    pub(crate) attempt_timeout: Option<Value<Duration>>,
+    pub(crate) max_pause: Option<Value<Duration>>,
+    pub(crate) abandoned: Option<Value<Duration>>,
+    pub(crate) shadow: Option<bool>,
+    pub(crate) key: Option<Expr>,
+    pub(crate) cost: Option<Expr>,
+    pub(crate) settle: Option<Expr>,
+    pub(crate) classify: Option<Expr>,
+    pub(crate) fallback: Option<Expr>,
+    pub(crate) clone: Vec<Ident>,
+    /// Whether the policy in words ends the function's docs.
+    pub(crate) doc: Option<bool>,
+    pub(crate) skip: bool,
+    /// Whether this is a method's, completed by what its guarded `impl` says.
+    pub(crate) in_block: bool,
+    pub(crate) krate: Option<syn::Path>,
+    /// The keys that were given, in order.
+    pub(crate) keys: Vec<(&'static Key, Span)>,
+}
+
 impl Draft {
     /// Whether the body may run again: the policy's own retries are not known here.
     pub(crate) fn may_retry(&self) -> bool {
@@ -88,52 +134,6 @@ impl Draft {
             ..Draft::default()
         }
     }
-}
-
-impl<T: Copy> Value<T> {
-    pub(crate) fn known(&self) -> Option<T> {
-        match self {
-            Value::Known(value, _) => Some(*value),
-            Value::Const(_) => None,
-        }
-    }
-}
-
-impl<T> Value<T> {
-    pub(crate) fn is_const(&self) -> bool {
-        matches!(self, Value::Const(_))
-    }
-}
-
-/// What the attribute says.
-#[derive(Clone, Default)]
-pub(crate) struct Draft {
-    pub(crate) name: Option<Expr>,
-    pub(crate) policy: Option<Expr>,
-    pub(crate) rates: Vec<RateDraft>,
-    pub(crate) quotas: Vec<QuotaDraft>,
-    pub(crate) concurrency: Option<ConcurrencyDraft>,
-    pub(crate) breaker: Option<BreakerDraft>,
-    pub(crate) retries: Option<RetryDraft>,
-    pub(crate) timeout: Option<Value<Duration>>,
-    pub(crate) attempt_timeout: Option<Value<Duration>>,
-    pub(crate) max_pause: Option<Value<Duration>>,
-    pub(crate) abandoned: Option<Value<Duration>>,
-    pub(crate) shadow: Option<bool>,
-    pub(crate) key: Option<Expr>,
-    pub(crate) cost: Option<Expr>,
-    pub(crate) settle: Option<Expr>,
-    pub(crate) classify: Option<Expr>,
-    pub(crate) fallback: Option<Expr>,
-    pub(crate) clone: Vec<Ident>,
-    /// Whether the policy in words ends the function's docs.
-    pub(crate) doc: Option<bool>,
-    pub(crate) skip: bool,
-    /// Whether this is a method's, completed by what its guarded `impl` says.
-    pub(crate) in_block: bool,
-    pub(crate) krate: Option<syn::Path>,
-    /// The keys that were given, in order.
-    pub(crate) keys: Vec<(&'static Key, Span)>,
 }
 
 #[derive(Clone)]

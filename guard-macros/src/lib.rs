@@ -13,6 +13,7 @@ mod check;
 mod diag;
 mod draft;
 mod expand;
+mod fields;
 mod function;
 mod instrumented;
 mod items;

@@ -7,8 +7,8 @@ use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, TokenStreamExt, quote, quote_spanned};
 use syn::Expr;
 
-use crate::check::left_to_const;
 use crate::draft::{BreakerDraft, Draft, Value, Window};
+use crate::fields::left_to_const;
 
 /// `Settings::new().rate(…)…`: `private` is the path of apiguard's hidden module.
 ///

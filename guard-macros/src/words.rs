@@ -8,8 +8,8 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Attribute, Expr, FnArg, Visibility};
 
-use crate::check::{Setter, known_settings, place};
 use crate::draft::{Draft, Value};
+use crate::fields::{Setter, known_settings, place};
 use crate::function::Function;
 use crate::tokens;
 
