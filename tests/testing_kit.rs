@@ -367,6 +367,21 @@ fn a_scope_that_is_dropped_half_way_drops_what_is_in_it_within_it() {
     assert_eq!(SHARED.snapshot().calls, 0);
 }
 
+#[tokio::test]
+async fn a_recording_that_began_outside_is_of_what_happens_outside_where_it_is_read_within_a_scope_too() {
+    static POLICY: Policy = Policy::new("testing.read-within", Settings::new());
+    one_more(&POLICY).await.unwrap();
+    let seen = testing::record(&POLICY);
+    one_more(&POLICY).await.unwrap();
+    isolated(async {
+        for _ in 0..5 {
+            one_more(&POLICY).await.unwrap();
+        }
+        assert_eq!((seen.calls(), seen.attempts(), seen.snapshot().calls), (1, 1, 2), "{seen}");
+    })
+    .await;
+}
+
 #[test]
 fn the_futures_are_send_where_what_they_hold_is() {
     fn send<T: Send>(_: T) {}

@@ -441,7 +441,8 @@ impl Policy {
         self.here().stands()
     }
 
-    fn stands(&self) -> Snapshot {
+    /// The same of this one, whatever scope of a test this is in.
+    pub(crate) fn stands(&self) -> Snapshot {
         let State { limiter, breaker, .. } = &self.state;
         let settings = self.with_settings(Settings::clone);
         let stands = breaker.state();

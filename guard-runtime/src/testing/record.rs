@@ -83,7 +83,7 @@ impl Recorders {
 pub fn record(policy: &Policy) -> Recording<'_> {
     let policy = policy.here();
     let log = policy.outlet().recorders.add();
-    let before = policy.snapshot();
+    let before = policy.stands();
     Recording { policy, log, before, began: clock::now() }
 }
 
@@ -94,6 +94,7 @@ pub fn record(policy: &Policy) -> Recording<'_> {
 /// [`events`](Recording::events) alone.
 #[must_use = "dropped, it records nothing more"]
 pub struct Recording<'p> {
+    /// As it was where the recording began, and not where it is read.
     policy: Here<'p>,
     log: Arc<Log>,
     before: Snapshot,
@@ -108,12 +109,12 @@ impl Recording<'_> {
 
     /// Attempts that have ended: runs of the body.
     pub fn attempts(&self) -> u64 {
-        self.policy.snapshot().attempts().saturating_sub(self.before.attempts())
+        self.policy.stands().attempts().saturating_sub(self.before.attempts())
     }
 
     /// Calls that have made an attempt which has ended, or were rejected.
     pub fn calls(&self) -> u64 {
-        self.policy.snapshot().calls.saturating_sub(self.before.calls)
+        self.policy.stands().calls.saturating_sub(self.before.calls)
     }
 
     /// The pause before each retry, to the nanosecond, as it was planned. (With [`no_jitter`](super::no_jitter) or
@@ -159,7 +160,7 @@ impl Recording<'_> {
 
     /// How the policy stands.
     pub fn snapshot(&self) -> Snapshot {
-        self.policy.snapshot()
+        self.policy.stands()
     }
 
     fn all(&self) -> Vec<(u64, Event)> {
