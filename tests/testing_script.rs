@@ -77,6 +77,20 @@ async fn outcomes_come_in_turn_and_take_as_long_as_they_are_to() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_comes_otherwise_takes_as_long_as_is_said_after_it_and_nothing_else_does() {
+    let script = Script::<u32>::new().ok(1).otherwise(|| Ok(2)).after(Duration::from_secs(5)).ok(3);
+    let mut took = Vec::new();
+    for _ in 0..4 {
+        let began = Instant::now();
+        took.push((script.call().await.unwrap(), began.elapsed().as_secs()));
+    }
+    assert_eq!(took, [(1, 0), (3, 0), (2, 5), (2, 5)]);
+    let script = Script::<u32>::new().otherwise(|| Ok(1)).after(Duration::from_secs(5)).otherwise(|| Ok(2));
+    let began = Instant::now();
+    assert_eq!((script.call().await.unwrap(), began.elapsed()), (2, Duration::ZERO), "the last word holds");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hanging_service_is_ended_by_the_timeout_and_a_panicking_one_unwinds() {
     static POLICY: Policy = Policy::new(
         "script.hangs",

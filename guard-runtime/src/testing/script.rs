@@ -45,8 +45,10 @@ struct Shared<T, E>(Mutex<State<T, E>>);
 
 struct State<T, E> {
     steps: VecDeque<Step<T, E>>,
-    /// What comes when there are no steps any more.
-    otherwise: Option<Make<T, E>>,
+    /// What comes when there are no steps any more, and how long it takes.
+    otherwise: Option<(Make<T, E>, Duration)>,
+    /// Whether that was said last.
+    otherwise_is_last: bool,
     /// When each call came.
     arrivals: Vec<u64>,
 }
@@ -58,6 +60,7 @@ struct Step<T, E> {
 
 enum End<T, E> {
     Outcome(Result<T, E>),
+    Made(Make<T, E>),
     Never,
     Panic(String),
 }
@@ -66,8 +69,8 @@ impl<T, E> Script<T, E> {
     /// No outcomes yet.
     #[must_use]
     pub fn new() -> Script<T, E> {
-        let state = State { steps: VecDeque::new(), otherwise: None, arrivals: Vec::new() };
-        Script(Arc::new(Shared(Mutex::new(state))))
+        let (steps, arrivals) = (VecDeque::new(), Vec::new());
+        Script(Arc::new(Shared(Mutex::new(State { steps, otherwise: None, otherwise_is_last: false, arrivals }))))
     }
 
     fn state(&self) -> MutexGuard<'_, State<T, E>> {
@@ -76,7 +79,10 @@ impl<T, E> Script<T, E> {
     }
 
     fn then(self, ends: End<T, E>) -> Script<T, E> {
-        self.state().steps.push_back(Step { takes: Duration::ZERO, ends });
+        let mut state = self.state();
+        state.steps.push_back(Step { takes: Duration::ZERO, ends });
+        state.otherwise_is_last = false;
+        drop(state);
         self
     }
 
@@ -113,23 +119,36 @@ impl<T, E> Script<T, E> {
         self.then(End::Panic(message.into()))
     }
 
-    /// What was said last takes this long: `.ok(42).after(…)`. Of `times` and `fail`, it is the last one alone. At once unless told.
+    /// What was said last takes this long: `.ok(42).after(…)`. Of `times` and `fail`, it is the last one alone, of `otherwise` each. At
+    /// once unless told.
     ///
     /// # Panics
     /// When nothing was said before.
     #[must_use]
     #[track_caller]
     pub fn after(self, time: Duration) -> Script<T, E> {
-        let is_there = self.state().steps.back_mut().map(|step| step.takes = time).is_some();
+        let mut state = self.state();
+        let last = if state.otherwise_is_last {
+            state.otherwise.as_mut().map(|(_, takes)| takes)
+        } else {
+            state.steps.back_mut().map(|step| &mut step.takes)
+        };
+        let is_there = last.map(|takes| *takes = time).is_some();
+        drop(state);
         assert!(is_there, "`after` says how long the outcome before it takes, and there is none");
         self
     }
 
-    /// What comes when all else has come: any number of times, at once.
+    /// What comes when all else has come: any number of times.
     #[must_use]
     pub fn otherwise(self, outcome: impl Fn() -> Result<T, E> + Send + Sync + 'static) -> Script<T, E> {
         let outcome: Make<T, E> = Arc::new(outcome);
-        self.state().otherwise = Some(outcome);
+        let mut state = self.state();
+        let before = state.otherwise.replace((outcome, Duration::ZERO));
+        state.otherwise_is_last = true;
+        drop(state);
+        // A closure of the user's, without the lock.
+        drop(before);
         self
     }
 
@@ -163,16 +182,13 @@ impl<T, E> Script<T, E> {
     /// The outcome of a call that is dropped is lost, as that of a request that was sent.
     pub async fn call(&self) -> Result<T, E> {
         let came = clock::now();
-        let (step, otherwise) = {
+        let step = {
             let mut state = self.state();
             state.arrivals.push(came);
             let step = state.steps.pop_front();
-            let otherwise = if step.is_none() { state.otherwise.clone() } else { None };
-            (step, otherwise)
+            step.or_else(|| state.otherwise.clone().map(|(make, takes)| Step { takes, ends: End::Made(make) }))
         };
-        let Some(Step { takes, ends }) = step else {
-            return otherwise.map_or_else(|| self.is_over(), |make| make());
-        };
+        let Some(Step { takes, ends }) = step else { return self.is_over() };
         if !takes.is_zero() {
             let until = came.saturating_add(clock::nanos(takes));
             let mut timer = pin!(Timer::at(until));
@@ -180,6 +196,7 @@ impl<T, E> Script<T, E> {
         }
         match ends {
             End::Outcome(outcome) => outcome,
+            End::Made(make) => make(),
             End::Never => std::future::pending().await,
             #[allow(clippy::panic)] // the script says so
             End::Panic(message) => panic!("{message}"),
