@@ -165,6 +165,29 @@ async fn a_subscription_of_the_scope_ends_with_it() {
     assert_eq!(events.recv().await, None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_subscription_ends_with_its_policy_that_is_dropped_in_the_scope_or_in_one_within() {
+    isolated(async {
+        let policy = Policy::builder("testing.gone").build().unwrap();
+        let mut events = policy.subscribe();
+        policy.force_open();
+        isolated(async {
+            let mut inner = policy.subscribe();
+            drop(policy);
+            assert_eq!(ended(&mut inner).await, Some(None));
+        })
+        .await;
+        assert_eq!(events.recv().await.unwrap().kind.name(), "breaker");
+        assert_eq!(ended(&mut events).await, Some(None));
+    })
+    .await;
+}
+
+/// What it receives, if that does not take for ever.
+async fn ended(events: &mut apiguard::Events) -> Option<Option<apiguard::Event>> {
+    tokio::time::timeout(Duration::from_secs(1), events.recv()).await.ok()
+}
+
 #[tokio::test]
 async fn a_policy_at_the_address_of_another_one_is_another_one() {
     isolated(async {

@@ -93,6 +93,10 @@ mod twin {
             Kit { id: AtomicU64::new(0), declared: *settings, stands_in: None }
         }
 
+        fn standing_in(settings: &Settings, all: &Arc<Outlet>) -> Kit {
+            Kit { id: AtomicU64::new(0), declared: *settings, stands_in: Some(Arc::clone(all)) }
+        }
+
         fn id(&self) -> u64 {
             static LAST: AtomicU64 = AtomicU64::new(0);
 
@@ -103,6 +107,16 @@ mod twin {
             let new = LAST.fetch_add(1, Relaxed) + 1;
             // Two threads may ask at once: the first one names it.
             self.id.compare_exchange(0, new, Relaxed, Relaxed).map_or_else(|named| named, |_| new)
+        }
+    }
+
+    impl Drop for Kit {
+        /// Nobody can call the policy any more: what stands in for it ends with it, and so do its subscriptions.
+        fn drop(&mut self) {
+            let id = *self.id.get_mut();
+            if id != 0 {
+                testing::forget(id);
+            }
         }
     }
 
@@ -145,8 +159,7 @@ mod twin {
         /// One of the same name and declared settings that nobody has called yet.
         fn fresh(&self, all: &Arc<Outlet>) -> Policy {
             let declared = &self.kit.declared;
-            let kit = Kit { stands_in: Some(Arc::clone(all)), ..Kit::new(declared) };
-            Policy { kit, ..Policy::unchecked(self.name.clone(), declared) }
+            Policy { kit: Kit::standing_in(declared, all), ..Policy::unchecked(self.name.clone(), declared) }
         }
 
         /// Where those listen who listen to all policies.

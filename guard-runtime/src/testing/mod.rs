@@ -50,5 +50,5 @@ pub use self::fault::Fault;
 pub(crate) use self::record::Recorders;
 pub use self::record::{Recording, record};
 pub use self::scope::{Inherited, Isolated, inherit, isolated, no_jitter, seed, spawn};
-pub(crate) use self::scope::{is_without_jitter, random, scope};
+pub(crate) use self::scope::{forget, is_without_jitter, random, scope};
 pub use self::script::Script;

@@ -8,8 +8,8 @@
 //!     else none: the policies themselves
 //! ```
 //!
-//! A scope makes its stand-in for a policy when a call first needs it, and lets go of it at its end; calls that still run hold on to
-//! theirs. As long as no scope is anywhere in the process, asking for it is one load.
+//! A scope makes its stand-in for a policy when a call first needs it, and lets go of it at its end, or when the policy is dropped
+//! within it; calls that still run hold on to theirs. As long as no scope is anywhere in the process, asking for it is one load.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -146,6 +146,18 @@ pub(crate) fn scope() -> Option<Arc<Scope>> {
          `testing::spawn`, or wrap its future in `testing::inherit`"
     );
     found.ok().flatten()
+}
+
+/// Lets go of what stands in for a policy that is gone, in this scope and those around it. (In others it ends with them.)
+pub(crate) fn forget(id: u64) {
+    let innermost = found().ok().flatten();
+    let mut next = innermost.as_ref();
+    while let Some(scope) = next {
+        // It is dropped without the lock: its subscribers are woken.
+        let gone = lock(&scope.stand_ins).remove(&id);
+        drop(gone);
+        next = scope.outer.as_ref();
+    }
 }
 
 /// A number that is not left to chance.
