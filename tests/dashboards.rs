@@ -190,6 +190,20 @@ async fn dashboard_and_alerts_ask_for_what_is_published_and_for_all_of_it() {
     assert_eq!(shown, exist, "what is published is on the dashboard");
 }
 
+/// A breaker in shadow opens, and holds nobody up: `apiguard_breaker_state` alone does not say which it is.
+#[test]
+fn no_alert_says_of_a_policy_in_shadow_that_its_breaker_holds_calls_up() {
+    let queries = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
+    let of_states: Vec<_> = queries.filter(|query| query.contains("apiguard_breaker_state")).collect();
+    assert_eq!(of_states.len(), 1);
+    for query in of_states {
+        // (`and` and `unless` bind alike, from the left.)
+        let (labels, _) = query.strip_prefix("sum by (").unwrap().split_once(')').unwrap();
+        let without = format!(" unless sum by ({labels}) (apiguard_shadow) > 0");
+        assert!(query.ends_with(&without), "{query}");
+    }
+}
+
 #[test]
 fn mistakes_in_queries_are_found() {
     let labels =
