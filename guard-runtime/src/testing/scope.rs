@@ -190,7 +190,8 @@ fn set_chance(chance: Chance, function: &str) {
 /// recovery.
 ///
 /// The same calls in the same order have the same delays then, in every run and on every machine. (Tasks on several threads have
-/// no order.) A nested scope begins with chance again.
+/// no order.) A breaker's recovery is the same up to the next millisecond of the clock, which is another one in each run. A nested
+/// scope begins with chance again.
 ///
 /// # Panics
 /// Outside of [`isolated`].
@@ -253,7 +254,8 @@ pub fn no_jitter() {
 ///
 /// - The future, whatever polls it, and what it polls in turn.
 /// - Tasks on the same tokio runtime, by `tokio::spawn`, `spawn_blocking` or a `JoinSet`, as long as it runs: each
-///   `#[tokio::test]` has a runtime of its own.
+///   `#[tokio::test]` has a runtime of its own. (So is whatever else runs on that runtime meanwhile, such as the other branch of
+///   a `join!`.)
 /// - What [`spawn`] and [`inherit`] take, on any runtime and thread, and after it has ended, too.
 ///
 /// A scope in a scope is as new again. Tasks that were spawned by neither of these functions are in the inner one while it runs.
