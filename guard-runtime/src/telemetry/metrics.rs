@@ -47,8 +47,13 @@
 //!
 //! A label holds a name out of the program: never a URL, a key, a header's value or the text of an error. So a policy has a bounded
 //! number of series, whatever it is called with. Gauges of a part are published while the policy has that part; one that
-//! [`configure`](crate::Policy::configure) takes away keeps its last value. Policies of one name are one series: see
+//! [`configure`](crate::Policy::configure) takes away keeps its last value, and so do all gauges of a policy that is dropped. Policies
+//! of one name are one series, with the highest of their counts and the gauges of the last: see
 //! [`Registry::duplicates`](crate::Registry::duplicates).
+//!
+//! Counters and histograms are of all calls. Breaker, tokens, waiting tasks and attempts in flight are those of the calls without a key:
+//! each key (`key = …`, a client per host) has its own, which no gauge shows. What they do is in the rejections, the waits and the
+//! breaker's transitions.
 //!
 //! What a policy in shadow would have done is `apiguard_unenforced_total`, and no wait, delay or pause; its breaker changes as if it were
 //! not.
