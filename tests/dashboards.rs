@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // the helpers of a test are a test
 
-mod support;
+mod promql;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -13,6 +13,7 @@ use apiguard::http::StatusError;
 use apiguard::metrics::{describe, publish_policy, time_attempts};
 use apiguard::{Breaker, Concurrency, Jitter, Policy, Rate, Retry, Settings};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use promql::{Scrapes, parts, scrape, value};
 use serde_json::Value;
 use tokio::time::advance;
 
@@ -31,8 +32,8 @@ fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-/// Drives policies through everything, and gives what was published meanwhile.
-async fn published() -> Series {
+/// Drives policies through everything, twice, and gives what was published after each time.
+async fn rendered() -> [String; 2] {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _local = metrics::set_default_local_recorder(&recorder);
     describe();
@@ -52,51 +53,42 @@ async fn published() -> Series {
     // Waits for a turn, is told to wait, hangs, opens the breaker, probes in vain and not in vain.
     let good = async || everything.call(async || Ok::<_, io::Error>(())).await;
     let fail = async || everything.call(async || Err::<(), _>(io::Error::from(io::ErrorKind::TimedOut))).await;
-    good().await.unwrap();
-    good().await.unwrap();
+    let publish = || {
+        for policy in [&everything, &windowed, &forced] {
+            publish_policy(policy);
+        }
+        recorder.handle().render()
+    };
     let throttled = async || Err::<(), _>(StatusError::new(http::StatusCode::TOO_MANY_REQUESTS, Some(secs(2))));
-    everything.call(throttled).await.unwrap_err();
-    everything.call(std::future::pending::<Result<(), io::Error>>).await.unwrap_err();
-    fail().await.unwrap_err();
-    good().await.unwrap_err();
-    advance(secs(61)).await;
-    fail().await.unwrap_err();
-    advance(secs(61)).await;
-    good().await.unwrap();
-    forced.force_closed();
-    publish_policy(&forced);
-    forced.force_open();
-    for policy in [&everything, &windowed, &forced] {
-        publish_policy(policy);
+    let mut rendered = [const { String::new() }; 2];
+    for rendered in &mut rendered {
+        good().await.unwrap();
+        good().await.unwrap();
+        everything.call(throttled).await.unwrap_err();
+        everything.call(std::future::pending::<Result<(), io::Error>>).await.unwrap_err();
+        fail().await.unwrap_err();
+        good().await.unwrap_err();
+        advance(secs(61)).await;
+        fail().await.unwrap_err();
+        advance(secs(61)).await;
+        good().await.unwrap();
+        forced.force_closed();
+        publish_policy(&forced);
+        forced.force_open();
+        *rendered = publish();
     }
+    rendered
+}
+
+async fn published() -> Series {
     let mut series = Series::new();
-    for line in recorder.handle().render().lines().filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        let (name, rest) = line.split_once('{').unwrap();
-        let labels = series.entry(name.to_owned()).or_default();
-        for pair in rest.split_once('}').unwrap().0.split(',') {
-            let (label, value) = pair.split_once('=').unwrap();
-            labels.entry(label.to_owned()).or_default().insert(value.trim_matches('"').to_owned());
+    for (name, of) in scrape(&rendered().await[1], &["one"]) {
+        let labels = series.entry(name).or_default();
+        for (label, value) in of.into_keys().flatten().filter(|(label, _)| !OF_TARGETS.contains(&label.as_str())) {
+            labels.entry(label).or_default().insert(value);
         }
     }
     series
-}
-
-/// The parts of a query: names, texts in their quotes, signs.
-fn parts(query: &str) -> Vec<&str> {
-    let mut parts = Vec::new();
-    let mut rest = query.trim_start();
-    while let Some(first) = rest.chars().next() {
-        let is_in_name = |c: char| c.is_alphanumeric() || c == '_' || c == '$';
-        let end = match first {
-            '"' => rest[1..].find('"').expect("a quote that is closed") + 2,
-            c if is_in_name(c) => rest.find(|c| !is_in_name(c)).unwrap_or(rest.len()),
-            c => c.len_utf8(),
-        };
-        let (part, after) = rest.split_at(end);
-        parts.push(part);
-        rest = after.trim_start();
-    }
-    parts
 }
 
 /// Everything that is wrong with a query, and the names that are in it.
@@ -190,18 +182,94 @@ async fn dashboard_and_alerts_ask_for_what_is_published_and_for_all_of_it() {
     assert_eq!(shown, exist, "what is published is on the dashboard");
 }
 
-/// A breaker in shadow opens, and holds nobody up: `apiguard_breaker_state` alone does not say which it is.
-#[test]
-fn no_alert_says_of_a_policy_in_shadow_that_its_breaker_holds_calls_up() {
-    let queries = ALERTS.lines().filter_map(|line| line.trim().strip_prefix("expr: "));
-    let of_states: Vec<_> = queries.filter(|query| query.contains("apiguard_breaker_state")).collect();
-    assert_eq!(of_states.len(), 1);
-    for query in of_states {
-        // (`and` and `unless` bind alike, from the left.)
-        let (labels, _) = query.strip_prefix("sum by (").unwrap().split_once(')').unwrap();
-        let without = format!(" unless sum by ({labels}) (apiguard_shadow) > 0");
-        assert!(query.ends_with(&without), "{query}");
+#[tokio::test(start_paused = true)]
+async fn every_query_of_the_dashboard_has_a_value() {
+    let [before, after] = rendered().await.map(|rendered| scrape(&rendered, &["one", "two"]));
+    let scrapes = Scrapes { before, after };
+    for (query, _) in queries(&serde_json::from_str(DASHBOARD).unwrap()) {
+        assert!(!value(&query, &scrapes).is_empty(), "{query}");
     }
+}
+
+/// Policies to which something happens between two scrapes of two processes.
+async fn five_minutes() -> Scrapes {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let policy = |name: &str, settings: Settings| Policy::builder(name).settings(settings).build().unwrap();
+    let call = async |policy: &Policy, is_good: bool| {
+        let outcome = || if is_good { Ok(()) } else { Err(io::Error::from(io::ErrorKind::ConnectionReset)) };
+        policy.call(async || outcome()).await.is_ok()
+    };
+    let broken = Settings::new().breaker(Breaker::consecutive(1).recovery(secs(3_600)));
+    let [down, shadow, forgotten] = [("down", broken), ("shadow", broken.shadow(true)), ("forgotten", broken)]
+        .map(|(name, settings)| policy(name, settings));
+    let limit = |burst| Settings::new().rate(Rate::per_hour(1).burst(burst).max_wait(Duration::ZERO));
+    let [limited, seldom] = [("limited", 20), ("seldom", 400)].map(|(name, burst)| policy(name, limit(burst)));
+    let unlucky = policy("unlucky", Settings::new().retries(Retry::new(1).jitter(Jitter::None)));
+    let scraped = || {
+        [&down, &shadow, &forgotten, &limited, &seldom, &unlucky].into_iter().for_each(publish_policy);
+        scrape(&recorder.handle().render(), &["one", "two"])
+    };
+    for policy in [&down, &shadow, &forgotten] {
+        call(policy, false).await;
+    }
+    let before = scraped();
+    for _ in 0..21 {
+        assert!(!call(&down, true).await && call(&shadow, true).await);
+        call(&limited, true).await;
+        call(&unlucky, false).await;
+    }
+    for _ in 0..401 {
+        call(&seldom, true).await;
+    }
+    assert_eq!((limited.snapshot().rejections.total(), seldom.snapshot().rejections.total()), (1, 1));
+    assert!(unlucky.snapshot().over_budget > 0);
+    Scrapes { before, after: scraped() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn alerts_name_the_policies_that_are_in_trouble_and_no_others() {
+    let scrapes = Box::pin(five_minutes()).await;
+    let lines: Vec<_> = ALERTS.lines().map(str::trim).collect();
+    let names = lines.iter().filter_map(|line| line.strip_prefix("- alert: "));
+    let queries = lines.iter().filter_map(|line| line.strip_prefix("expr: "));
+    let alerts: Vec<_> = names
+        .zip(queries)
+        .map(|(name, query)| {
+            let policies: BTreeSet<_> =
+                value(query, &scrapes).into_keys().map(|labels| labels["policy"].clone()).collect();
+            (name, policies.into_iter().collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    let alerts: Vec<_> = alerts.iter().map(|(name, policies)| (*name, policies.as_str())).collect();
+    assert_eq!(
+        alerts,
+        [
+            ("ApiguardBreakerOpen", "down"),
+            ("ApiguardRetryBudgetExhausted", "unlucky"),
+            ("ApiguardRejections", "down, limited"),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_summary_adds_up_what_processes_have_each_and_not_what_they_share() {
+    let scrapes = Box::pin(five_minutes()).await;
+    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+    let stat = |title: &str| {
+        let panels = dashboard["panels"].as_array().unwrap();
+        let panel = panels.iter().find(|panel| panel["type"] == "stat" && panel["title"] == title).unwrap();
+        let of = value(panel["targets"][0]["expr"].as_str().unwrap(), &scrapes);
+        assert_eq!(of.len(), 1, "{title}");
+        of.into_values().next().unwrap()
+    };
+    let each = [21.0, 21.0, 21.0, 21.0, 401.0];
+    let calls = each.iter().sum::<f64>();
+    let near = |is: f64, expected: f64| assert!((is - expected).abs() < 1e-9, "{is} and not {expected}");
+    near(stat("Calls per second"), 2.0 * calls / 300.0);
+    near(stat("Rejected"), 23.0 / calls);
+    near(stat("Breakers that are not closed"), 6.0);
+    near(stat("Policies in shadow"), 1.0);
 }
 
 #[test]
