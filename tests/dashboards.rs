@@ -252,14 +252,30 @@ async fn alerts_name_the_policies_that_are_in_trouble_and_no_others() {
     );
 }
 
+/// What the first query of a panel shows.
+fn panel(title: &str, scrapes: &Scrapes) -> promql::Vector {
+    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let panel = panels.iter().find(|panel| panel["title"] == title).unwrap();
+    value(panel["targets"][0]["expr"].as_str().unwrap(), scrapes)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_without_a_breaker_has_no_line_among_the_states_and_the_others_have_theirs() {
+    let states = panel("State", &Box::pin(five_minutes()).await);
+    let states: BTreeSet<_> = states
+        .iter()
+        .map(|(labels, state)| (labels["policy"].as_str(), labels["instance"].as_str(), *state as u8))
+        .collect();
+    let open = |policy| ["one", "two"].map(|instance| (policy, instance, 2));
+    assert_eq!(states, ["down", "shadow", "forgotten"].into_iter().flat_map(open).collect());
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_summary_adds_up_what_processes_have_each_and_not_what_they_share() {
     let scrapes = Box::pin(five_minutes()).await;
-    let dashboard: Value = serde_json::from_str(DASHBOARD).unwrap();
     let stat = |title: &str| {
-        let panels = dashboard["panels"].as_array().unwrap();
-        let panel = panels.iter().find(|panel| panel["type"] == "stat" && panel["title"] == title).unwrap();
-        let of = value(panel["targets"][0]["expr"].as_str().unwrap(), &scrapes);
+        let of = panel(title, &scrapes);
         assert_eq!(of.len(), 1, "{title}");
         of.into_values().next().unwrap()
     };
