@@ -310,6 +310,22 @@ async fn two_scopes_on_one_runtime_are_apart_and_a_task_of_unknown_scope_says_so
 }
 
 #[tokio::test]
+async fn a_scope_that_begins_in_a_task_of_the_runtime_is_beside_the_one_that_spawned_it() {
+    isolated(async {
+        assert!(shared(1).await.is_ok());
+        let beside = isolated(async {
+            let unknown = tokio::spawn(async { SHARED.snapshot().calls }).await;
+            (SHARED.snapshot().calls, unknown.is_err())
+        });
+        assert_eq!(tokio::spawn(beside).await.unwrap(), (0, true));
+        let within = isolated(async { tokio::spawn(async { SHARED.snapshot().calls }).await.unwrap() });
+        assert_eq!(testing::spawn(within).await.unwrap(), 0);
+        assert_eq!(SHARED.snapshot().calls, 1);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_thread_is_outside_unless_it_inherits() {
     static POLICY: Policy = Policy::new("testing.threads", Settings::new());
     isolated(async {

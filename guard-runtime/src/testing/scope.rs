@@ -259,6 +259,7 @@ pub fn no_jitter() {
 /// - What [`spawn`] and [`inherit`] take, on any runtime and thread, and after it has ended, too.
 ///
 /// A scope in a scope is as new again. Tasks that were spawned by neither of these functions are in the inner one while it runs.
+/// A scope that begins in such a task is beside the others, not in one of them.
 /// Threads that the test starts are outside, unless what they run is in [`inherit`].
 ///
 /// # Panics
