@@ -19,7 +19,7 @@ use tokio::time::advance;
 
 const DASHBOARD: &str = include_str!("../dashboards/apiguard.json");
 const ALERTS: &str = include_str!("../dashboards/alerts.yml");
-const DOCS: &str = include_str!("../guard-runtime/src/telemetry/metrics.rs");
+const DOCS: &str = include_str!("../guard-runtime/src/telemetry/metrics/mod.rs");
 const PAGE: &str = include_str!("../docs/telemetry.md");
 
 /// The labels of each series by its name, with the values that they had.

@@ -1,5 +1,7 @@
 //! A policy: a name, settings, and the state that they govern. Plain atomics, made in a `static`, shared by path.
 
+mod builder;
+mod calls;
 mod here;
 mod live;
 mod snapshot;
@@ -10,10 +12,10 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::task::Waker;
-use std::time::Duration;
 
-use guard_spec::{Breaker, Budget, Concurrency, InvalidSettings, Quota, Rate, Retry, Settings};
+use guard_spec::{Breaker, Budget, InvalidSettings, Retry, Settings};
 
+pub use self::builder::PolicyBuilder;
 pub(crate) use self::here::Here;
 #[cfg(feature = "testing")]
 use self::here::Kit;
@@ -24,13 +26,10 @@ pub(crate) use self::state::State;
 use self::state::ToTell;
 use crate::breaker::{BreakerState, Change};
 use crate::budget::Account;
-use crate::call::{Call, Part};
-use crate::context::Heard;
 use crate::counters::Counters;
 use crate::event::{EventKind, Events, Outlet};
 use crate::keys::{Form, Keys};
-use crate::verdict::{self, Judged};
-use crate::{Error, PolicyName, clock, telemetry};
+use crate::{PolicyName, clock, telemetry};
 
 /// The rules for calling one service, and what they have seen of it so far.
 ///
@@ -184,109 +183,6 @@ impl Policy {
         }
         drop(one_at_a_time);
         to_tell
-    }
-
-    /// Calls an async closure under this policy: limits, breaker, retries and timeouts as with the attribute.
-    ///
-    /// It judges errors alone, by those in their chain of sources that are known: an `Ok` is a success, whatever its status, and an
-    /// error's own [`Classify`](crate::Classify) is not asked; [`call_with`](Policy::call_with) judges otherwise.
-    ///
-    /// The closure runs once per attempt, so it borrows what it needs or clones it inside. (In a task that is spawned write
-    /// `async move ||` and clone inside: the compiler does not yet see that a borrowing async closure is `Send`.) Known are I/O,
-    /// reqwest and status errors and rejections by another guard; any other error is transient.
-    ///
-    /// ```
-    /// # use apiguard::{Policy, Settings, Retry};
-    /// static FLAKY: Policy = Policy::new("flaky", Settings::new().retries(Retry::new(3)));
-    ///
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// let answer = FLAKY.call(async || Ok::<_, std::io::Error>(42)).await;
-    /// assert_eq!(answer.unwrap(), 42);
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Rejected`] when the guard did not run the call or gave up on it; [`Error::Call`] with the last attempt's
-    /// error and the number of attempts.
-    ///
-    /// # Panics
-    /// When it has to wait in a tokio runtime without timers (`enable_time`). What the closure panics with goes on to the caller.
-    ///
-    /// # Cancel safety
-    /// Dropping the future at any point gives back what it holds: a place among the waiters, tokens whose attempt has
-    /// not begun, a probe's place.
-    pub async fn call<T, E, F>(&self, attempt: F) -> Result<T, Error<E>>
-    where
-        F: AsyncFnMut() -> Result<T, E>,
-        E: std::error::Error + 'static,
-    {
-        let judge = |outcome: &Result<T, E>| match outcome {
-            Ok(_) => Judged::SUCCESS,
-            Err(error) => verdict::judge_chain(error),
-        };
-        self.run(Call::new(self, None), attempt, judge).await
-    }
-
-    /// Calls an async closure under the limits and the breaker that this policy has for a key: each key has its own, and one
-    /// that is idle costs nothing. (As `key = …` in the attribute; [`Keyed`](crate::Keyed) says more.)
-    ///
-    /// # Errors
-    /// As [`call`](Policy::call).
-    ///
-    /// # Cancel safety
-    /// As [`call`](Policy::call).
-    pub async fn call_keyed<Q, T, E, F>(&self, key: &Q, attempt: F) -> Result<T, Error<E>>
-    where
-        Q: Hash + ?Sized,
-        F: AsyncFnMut() -> Result<T, E>,
-        E: std::error::Error + 'static,
-    {
-        let judge = |outcome: &Result<T, E>| match outcome {
-            Ok(_) => Judged::SUCCESS,
-            Err(error) => verdict::judge_chain(error),
-        };
-        self.run(Call::keyed(self, None, key), attempt, judge).await
-    }
-
-    /// Calls an async closure under this policy and judges its outcomes by a function.
-    ///
-    /// # Errors
-    /// As [`call`](Policy::call).
-    ///
-    /// # Cancel safety
-    /// As [`call`](Policy::call).
-    pub async fn call_with<T, E, F, C>(&self, classify: C, attempt: F) -> Result<T, Error<E>>
-    where
-        F: AsyncFnMut() -> Result<T, E>,
-        C: Fn(&Result<T, E>) -> crate::Verdict,
-    {
-        self.run(Call::new(self, None), attempt, |outcome| Judged::by(classify(outcome))).await
-    }
-
-    async fn run<'p, S, T, E, F, J>(&'p self, mut call: Call<'p, S>, mut attempt: F, judge: J) -> Result<T, Error<E>>
-    where
-        S: Part<'p>,
-        F: AsyncFnMut() -> Result<T, E>,
-        J: Fn(&Result<T, E>) -> Judged,
-    {
-        loop {
-            call.admitted().await.map_err(Error::Rejected)?;
-            let heard = Heard::default();
-            let ended = call.maybe_timed(call.watched(&heard, attempt())).await;
-            call.heard(&heard);
-            let pause = match ended {
-                Ok(outcome) => {
-                    let judged = judge(&outcome);
-                    let pause = if call.succeeded(&judged) { None } else { call.settle(&judged) };
-                    match pause {
-                        Some(pause) => pause,
-                        None => return outcome.map_err(|source| Error::Call { source, attempts: call.attempts() }),
-                    }
-                }
-                Err(timed_out) => call.settle_timed_out(timed_out).map_err(Error::Rejected)?,
-            };
-            pause.await;
-        }
     }
 
     /// Rejects every call until [`force_closed`](Policy::force_closed) or [`reset`](Policy::reset), of a policy without a breaker,
@@ -502,90 +398,5 @@ impl fmt::Debug for Policy {
             .field("name", &self.name)
             .field("settings", &format_args!("{settings}"))
             .finish_non_exhaustive()
-    }
-}
-
-/// Makes a [`Policy`] from settings that are known at run time only.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct PolicyBuilder {
-    name: String,
-    settings: Settings,
-}
-
-impl PolicyBuilder {
-    /// All settings at once.
-    pub fn settings(mut self, settings: Settings) -> PolicyBuilder {
-        self.settings = settings;
-        self
-    }
-
-    /// Limits the rate of attempts.
-    pub fn rate(mut self, rate: Rate) -> PolicyBuilder {
-        self.settings = self.settings.rate(rate);
-        self
-    }
-
-    /// Limits the attempts in any window: by this quota alone.
-    pub fn quota(mut self, quota: Quota) -> PolicyBuilder {
-        self.settings = self.settings.quota(quota);
-        self
-    }
-
-    /// Limits the attempts in flight.
-    pub fn concurrency(mut self, concurrency: Concurrency) -> PolicyBuilder {
-        self.settings = self.settings.concurrency(concurrency);
-        self
-    }
-
-    /// Stops calling while the service is down.
-    pub fn breaker(mut self, breaker: Breaker) -> PolicyBuilder {
-        self.settings = self.settings.breaker(breaker);
-        self
-    }
-
-    /// Repeats attempts that failed in a way that may pass.
-    pub fn retries(mut self, retries: Retry) -> PolicyBuilder {
-        self.settings = self.settings.retries(retries);
-        self
-    }
-
-    /// Bounds a whole call.
-    pub fn timeout(mut self, timeout: Duration) -> PolicyBuilder {
-        self.settings = self.settings.timeout(timeout);
-        self
-    }
-
-    /// Bounds a pause that a server asks for.
-    pub fn max_pause(mut self, max_pause: Duration) -> PolicyBuilder {
-        self.settings = self.settings.max_pause(max_pause);
-        self
-    }
-
-    /// How long an attempt has to have run to count as failed when it is dropped.
-    pub fn abandoned(mut self, after: Duration) -> PolicyBuilder {
-        self.settings = self.settings.abandoned(after);
-        self
-    }
-
-    /// Watches only.
-    pub fn shadow(mut self, shadow: bool) -> PolicyBuilder {
-        self.settings = self.settings.shadow(shadow);
-        self
-    }
-
-    /// Bounds one attempt.
-    pub fn attempt_timeout(mut self, timeout: Duration) -> PolicyBuilder {
-        self.settings = self.settings.attempt_timeout(timeout);
-        self
-    }
-
-    /// The policy.
-    ///
-    /// # Errors
-    /// Everything that is wrong with the settings.
-    pub fn build(self) -> Result<Policy, InvalidSettings> {
-        self.settings.validate()?;
-        Ok(Policy::unchecked(PolicyName::from(self.name), &self.settings))
     }
 }
