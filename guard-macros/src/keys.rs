@@ -1,6 +1,6 @@
 //! Every setting of the attribute: the parser, the suggestions and the messages read this table.
 
-use guard_spec::{nearest, synonyms};
+use guard_spec::{meant, synonyms};
 
 use crate::check::Place;
 
@@ -120,16 +120,6 @@ pub(crate) fn find(name: &str) -> Option<&'static Key> {
 /// What a value of a setting looks like, also of one inside the parentheses of another.
 pub(crate) fn form(name: &str) -> Option<&'static str> {
     find(name).map(|key| key.form).or_else(|| inner_of(name).map(|(_, inner)| inner.form))
-}
-
-/// The setting of this list that a name is meant for: misspelled, another word for it, or not typed to its end.
-fn meant<'a>(name: &str, known: &[(&'a str, &'a [&'a str])]) -> Option<&'a str> {
-    let find = |fits: &dyn Fn(&str, &[&str]) -> bool| {
-        known.iter().find(|(candidate, synonyms)| fits(candidate, synonyms)).map(|(candidate, _)| *candidate)
-    };
-    nearest(name, known.iter().map(|(candidate, _)| *candidate))
-        .or_else(|| find(&|_, synonyms| synonyms.contains(&name)))
-        .or_else(|| find(&|candidate, _| name.len() > 1 && candidate.starts_with(name)))
 }
 
 /// What to say of a name that is no setting, where it stands.

@@ -32,7 +32,7 @@ pub use rate::Rate;
 pub use ratio::Ratio;
 pub use retry::{Budget, Jitter, Retry, Statuses};
 pub use settings::Settings;
-pub use suggest::nearest;
+pub use suggest::{meant, nearest};
 pub use synonyms::{names_with_synonyms, synonyms};
 pub use text::InWords;
 

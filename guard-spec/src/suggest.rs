@@ -24,6 +24,16 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         .map(|(_, candidate)| candidate)
 }
 
+/// The name that another is meant for: by a synonym, misspelled, or not typed to its end.
+pub fn meant<'a>(name: &str, known: &[(&'a str, &[&str])]) -> Option<&'a str> {
+    let find = |fits: &dyn Fn(&str, &[&str]) -> bool| {
+        known.iter().find(|(candidate, synonyms)| fits(candidate, synonyms)).map(|(candidate, _)| *candidate)
+    };
+    find(&|_, synonyms| synonyms.contains(&name))
+        .or_else(|| nearest(name, known.iter().map(|(candidate, _)| *candidate)))
+        .or_else(|| find(&|candidate, _| name.len() > 1 && candidate.starts_with(name)))
+}
+
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
     let mut before: Vec<usize> = Vec::new();
@@ -59,6 +69,15 @@ mod tests {
         ] {
             assert_eq!(nearest(typed, KEYS), Some(meant), "{typed}");
         }
+    }
+
+    #[test]
+    fn a_synonym_goes_before_what_is_spelled_like_it() {
+        let known = [("rate", &["retry"][..]), ("retries", &[]), ("timeout", &["deadline"])];
+        assert_eq!(meant("retry", &known), Some("rate"));
+        assert_eq!(meant("deadline", &known), Some("timeout"));
+        assert_eq!(meant("retrie", &known), Some("retries"));
+        assert_eq!((meant("ti", &known), meant("t", &known)), (Some("timeout"), None));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The keys of a policy's table, and what each may hold.
 
-use crate::{nearest, synonyms};
+use crate::synonyms;
 
 pub(super) struct Key {
     pub(super) name: &'static str,
@@ -69,10 +69,8 @@ pub fn names() -> impl Iterator<Item = &'static str> {
 /// end.
 fn meant(name: &str, outer: Option<&'static Key>) -> Option<&'static str> {
     let keys = outer.map_or(&KEYS[..], |outer| outer.inner);
-    let find = |fits: &dyn Fn(&Key) -> bool| keys.iter().find(|key| fits(key)).map(|key| key.name);
-    find(&|key| synonyms_of(outer, key).contains(&name))
-        .or_else(|| nearest(name, keys.iter().map(|key| key.name)))
-        .or_else(|| find(&|key| name.len() > 1 && key.name.starts_with(name)))
+    let known: Vec<_> = keys.iter().map(|key| (key.name, synonyms_of(outer, key))).collect();
+    crate::meant(name, &known)
 }
 
 fn synonyms_of(outer: Option<&Key>, key: &Key) -> &'static [&'static str] {
