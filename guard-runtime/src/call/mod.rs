@@ -326,7 +326,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         let (pass, change) = match self.permit(now) {
             Ok(permit) => permit,
             Err(retry_after) => {
-                self.state().limiter.give_back(taken, now);
+                self.state().limiter.give_back(taken);
                 return Err(self.circuit_open(retry_after));
             }
         };
@@ -346,7 +346,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         if self.policy.is_shadow() || matches!(ended, Err(Refusal::LetGo)) {
             // It began to watch meanwhile: nothing that came of the wait holds the call up.
             if let Ok(taken) = ended {
-                self.state().limiter.give_back(taken, now);
+                self.state().limiter.give_back(taken);
             }
             self.admit_in_shadow(now);
             return Ok(());
@@ -357,7 +357,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
         };
         if now >= self.deadline {
             // The runtime stood still: the call is over.
-            self.state().limiter.give_back(taken, now);
+            self.state().limiter.give_back(taken);
             return Err(self.call_timed_out(now.saturating_sub(since)));
         }
         self.admit_to_breaker(taken, now)?;

@@ -50,7 +50,7 @@ impl<'p, S: Part<'p>> Call<'p, S> {
             Ok(permit) => permit,
             Err(retry_after) => {
                 if let Found::Taken(taken) = found {
-                    self.state().limiter.give_back(taken, now);
+                    self.state().limiter.give_back(taken);
                 }
                 return self.would_be_rejected(self.rejection_by_breaker(retry_after));
             }

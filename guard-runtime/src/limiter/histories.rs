@@ -168,7 +168,7 @@ impl World<'_> {
                 assert_eq!(self.limiter.waiting(), 0, "seed {seed}: a newcomer overtook the line");
                 if self.dice.one_in(10) {
                     // Something else refused the attempt.
-                    self.limiter.give_back(taken, self.now);
+                    self.limiter.give_back(taken);
                     self.rates_are_exact = false;
                 } else {
                     self.arrivals += 1;

@@ -412,8 +412,8 @@ impl Limiter {
     // ---- after a grant
 
     /// Gives back what was taken for an attempt that did not start.
-    pub(crate) fn give_back(&self, taken: Taken, now: u64) {
-        self.change(now, |limiter, inner| limiter.take_back(inner, taken, now));
+    pub(crate) fn give_back(&self, taken: Taken) {
+        self.change(|limiter, inner, now| limiter.take_back(inner, taken, now));
     }
 
     /// An attempt that was let through has ended.
@@ -426,8 +426,7 @@ impl Limiter {
 
     #[cold]
     fn release_slowly(&self, flight: Flight) {
-        let now = clock::now();
-        self.change(now, |limiter, inner| {
+        self.change(|limiter, inner, now| {
             if let Some(more) = &mut inner.more {
                 more.release(flight);
             }
@@ -438,11 +437,10 @@ impl Limiter {
     /// Grants nothing before an instant; one before that of an earlier pause changes nothing. It ends with one token of each
     /// rate, and what is regained from then on.
     pub(crate) fn pause(&self, until: u64) {
-        let now = clock::now();
-        if until <= now {
+        if until <= clock::now() {
             return;
         }
-        self.change(now, |limiter, inner| {
+        self.change(|limiter, inner, now| {
             inner.paused_until = inner.paused_until.max(until);
             limiter.keep_pause(inner, now);
             // Nobody has to be woken: whose timer ends too early looks again.
@@ -452,8 +450,7 @@ impl Limiter {
 
     /// Ends a pause; what the first attempt after it finds is an empty bucket.
     pub(crate) fn resume(&self) {
-        let now = clock::now();
-        self.change(now, |limiter, inner| {
+        self.change(|limiter, inner, now| {
             if std::mem::take(&mut inner.paused_until) > now {
                 limiter.first.resume(now);
                 inner.more.iter().for_each(|more| more.resume(now));
@@ -465,8 +462,7 @@ impl Limiter {
     /// Corrects what an attempt that was let through at an instant has taken to what it has used.
     #[cold]
     pub(crate) fn settle(&self, at: u64, taken: u32, used: u32) {
-        let now = clock::now();
-        self.change(now, |limiter, inner| {
+        self.change(|limiter, inner, now| {
             if used > taken {
                 let more = used - taken;
                 limiter.first.charge(now, more, LONGEST_DEBT);
@@ -488,9 +484,11 @@ impl Limiter {
         });
     }
 
-    fn change(&self, now: u64, change: impl FnOnce(&Limiter, &mut Inner) -> Vec<Waker>) {
+    fn change(&self, change: impl FnOnce(&Limiter, &mut Inner, u64) -> Vec<Waker>) {
         let mut inner = self.lock();
-        let woken = change(self, &mut inner);
+        // Not before: what is regained while the lock is waited for is not to be given back, too.
+        let now = clock::now();
+        let woken = change(self, &mut inner, now);
         self.unlock(inner, now);
         wake(woken);
     }

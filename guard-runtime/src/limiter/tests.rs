@@ -246,6 +246,23 @@ async fn after_decades_a_bucket_gives_no_more_than_it_has() {
 }
 
 #[test]
+fn what_was_regained_before_the_lock_was_had_is_not_given_back() {
+    let limiter = Limiter::unchecked(&Settings::new().rate(Rate::per_second(100).burst(2)));
+    let taken = limiter.take_now(2, clock::now()).unwrap();
+    std::thread::scope(|scope| {
+        let held = limiter.peek();
+        let gives_back = scope.spawn(|| limiter.give_back(taken));
+        // Real, since it waits for a thread to come to a lock; both tokens are regained in 20 ms of it.
+        std::thread::sleep(ms(50));
+        let now = clock::now();
+        assert!(limiter.take_now(2, now).is_some());
+        drop(held);
+        gives_back.join().unwrap();
+        assert!(limiter.take_now(1, now).is_none(), "three at an instant, of a burst of two");
+    });
+}
+
+#[test]
 fn waiting_works_outside_a_runtime() {
     let bucket = TokenBucket::new(1, 200).unwrap();
     // A real wait of 15 ms: outside a runtime no clock can be paused.

@@ -212,8 +212,9 @@ impl<L: Deref<Target = Limiter>> Drop for Turn<L> {
     fn drop(&mut self) {
         let Some(place) = self.spot.place else { return };
         let limiter = &*self.limiter;
-        let now = clock::now();
         let mut inner = limiter.lock();
+        // Not before: what is regained while the lock is waited for is not to be given back, too.
+        let now = clock::now();
         let old = inner.line.take_waker(place);
         let woken = match inner.line.take_end(place) {
             Some(End::Granted(taken, _)) => limiter.take_back(&mut inner, taken, now),

@@ -66,7 +66,7 @@ fn limiter(settings: &Settings) -> Shared<Limiter> {
 /// Takes something and gives it back, half of `NOW` ago.
 pub(crate) fn touch(limiter: &Limiter, settings: &Settings) {
     if let Ok(Entry::Taken(taken)) = limiter.enter(|| *settings, 1, NOW / 2, NOW / 2) {
-        limiter.give_back(taken, NOW / 2);
+        limiter.give_back(taken);
     }
     limiter.patience();
 }
@@ -119,7 +119,7 @@ fn take_against_give_back() {
         let limiter = Shared::clone(&limiter);
         move || {
             let taken = take(&limiter).expect("two are there, and one other takes");
-            limiter.give_back(taken, NOW);
+            limiter.give_back(taken);
         }
     });
     let mine = take(&limiter).is_some();
@@ -152,7 +152,7 @@ fn grant_against_cancel() {
     let mut leaving = wait(limiter, &settings);
     let mut staying = wait(limiter, &settings);
     assert!(!poll(&mut leaving, &first) && !poll(&mut staying, &second));
-    let giver = thread::spawn(move || limiter.give_back(taken, NOW));
+    let giver = thread::spawn(move || limiter.give_back(taken));
     drop(leaving);
     giver.join().unwrap();
     assert!(second.0.load(Relaxed), "nobody woke the next one");
