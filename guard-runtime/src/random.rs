@@ -14,7 +14,7 @@ pub(crate) fn uniform() -> u64 {
         static RNG: RefCell<SmallRng> = RefCell::new(SmallRng::seed_from_u64(RandomState::new().hash_one(0)));
     }
     #[cfg(feature = "testing")]
-    if let Some(number) = crate::testing::random() {
+    if let Some(number) = crate::testing::simulation::number().or_else(crate::testing::random) {
         return number;
     }
     // While the thread's locals are torn down there is no generator: then the middle of the range will do.

@@ -63,7 +63,17 @@ pub(crate) fn now() -> u64 {
     if let Some(now) = manual::now() {
         return now;
     }
+    #[cfg(feature = "testing")]
+    if let Some(start) = crate::testing::simulation::start() {
+        return nanos(Instant::now().saturating_duration_since(start));
+    }
     nanos(Instant::now().saturating_duration_since(*START))
+}
+
+/// The present instant, for those who count from it.
+#[cfg(feature = "testing")]
+pub(crate) fn instant() -> tokio::time::Instant {
+    tokio::time::Instant::now()
 }
 
 /// A clock that a test sets by hand, for its own thread: to the nanosecond, to its ends, and back.

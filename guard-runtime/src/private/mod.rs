@@ -1,4 +1,4 @@
-//! What the macros write. Not for use by hand: it may change in any release.
+//! What the macros write, and what this repository's own simulations need. Not for use by hand: it may change in any release.
 
 pub mod constant;
 pub mod fallback;
@@ -12,6 +12,8 @@ pub use crate::context::Heard;
 pub use crate::output::Guarded;
 pub use crate::policy::Policy;
 pub use crate::registry::Registration;
+#[cfg(feature = "testing")]
+pub use crate::testing::simulation::{Simulation, simulate};
 use crate::verdict::Judged;
 use crate::{PolicyName, Verdict};
 pub use guard_spec::{Breaker, Budget, Concurrency, Field, Jitter, Quota, Rate, Ratio, Retry, Settings, Statuses};

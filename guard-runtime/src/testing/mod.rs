@@ -45,6 +45,7 @@ mod fault;
 mod record;
 mod scope;
 mod script;
+pub(crate) mod simulation;
 
 pub use self::fault::Fault;
 pub(crate) use self::record::Recorders;
