@@ -84,8 +84,16 @@ pub(crate) fn seed_of_the_day() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_secs() / 86_400)
 }
 
+/// How long to go on.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    Time(Duration),
+    /// As many executions: two runs with one seed can be compared then.
+    Runs(u64),
+}
+
 /// Runs a target for a while; whether nothing failed.
-pub(crate) fn fuzz(target: &'static Target, seed: u64, time: Duration) -> bool {
+pub(crate) fn fuzz(target: &'static Target, seed: u64, until: Until) -> bool {
     let watch = Watch::over(target);
     let mut dice = Dice::new(seed);
     let mutator = Mutator { dictionary: target.dictionary, longest: target.longest };
@@ -95,7 +103,11 @@ pub(crate) fn fuzz(target: &'static Target, seed: u64, time: Duration) -> bool {
     let mut seeds = corpus(target).into_iter();
     let start = Instant::now();
     let mut last = start;
-    while last.duration_since(start) < time {
+    let goes_on = |runs: u64, last: Instant| match until {
+        Until::Time(time) => last.duration_since(start) < time,
+        Until::Runs(most) => runs < most,
+    };
+    while goes_on(runs, last) {
         let input = seeds.next().unwrap_or_else(|| mutator.next(&kept, &mut dice));
         watch.begin(&input);
         let mut seen = Seen::default();

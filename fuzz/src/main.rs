@@ -10,7 +10,8 @@
 //! cargo run --release -- headers FILE      this input alone, as often as it takes chance to show
 //! ```
 //!
-//! `APIGUARD_SEED=7` makes the same inputs again, up to what depends on time. An input that fails is left in `failures/`.
+//! `APIGUARD_SEED=7` makes the same inputs again, up to what depends on time; with `APIGUARD_FUZZ_RUNS=10000`, which is in place of the
+//! seconds, a target that leaves nothing to chance (`calls`) ends with the same numbers. An input that fails is left in `failures/`.
 
 mod choices;
 mod dictionary;
@@ -23,6 +24,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::driver::Until;
 use crate::targets::TARGETS;
 
 fn main() -> ExitCode {
@@ -36,13 +38,16 @@ fn main() -> ExitCode {
     }
     let chosen: Vec<_> =
         TARGETS.iter().filter(|target| names.is_empty() || names.iter().any(|name| *name == target.name)).collect();
-    let seconds = number("APIGUARD_FUZZ_SECONDS").unwrap_or(5);
+    let until = match (number("APIGUARD_FUZZ_RUNS"), number("APIGUARD_FUZZ_SECONDS")) {
+        (Some(runs), _) => Until::Runs(runs),
+        (None, seconds) => Until::Time(Duration::from_secs(seconds.unwrap_or(5))),
+    };
     let seed = number("APIGUARD_SEED").unwrap_or_else(driver::seed_of_the_day);
     driver::silence_panics();
     let mut all_well = true;
     for target in chosen {
         all_well &= if files.is_empty() {
-            driver::fuzz(target, seed, Duration::from_secs(seconds))
+            driver::fuzz(target, seed, until)
         } else {
             files.iter().all(|file| driver::replay(target, Path::new(file)))
         };

@@ -1,5 +1,6 @@
 //! Random histories of whole calls: through the attribute and through `Policy`, with keys and costs, dropped at any point, panicking,
-//! while the settings change and the breaker is forced, on a clock that jumps.
+//! while the settings change and the breaker is forced, on a clock that jumps. Jitter and the clock's phase follow from the input, so
+//! that it is the same history each time.
 //!
 //! `world` is the service that is called: it sees each attempt begin, and knows what may not begin. `sums` compares, when all is over,
 //! what the policy has counted with what the world has seen. Here are the calls, and what happens to them.
@@ -8,6 +9,7 @@ mod sums;
 mod world;
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -162,6 +164,8 @@ pub(crate) fn run(input: &[u8], seen: &mut Seen) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.expect("a runtime needs no more than memory");
     runtime.block_on(LocalSet::new().run_until(async {
+        // The same input is the same history, wherever and whenever it is run.
+        let _simulation = apiguard::__private::simulate(seed(input));
         let settings = settings::sound(&mut choices);
         let mut history = History::new(settings);
         for _ in 0..MOST_STEPS {
@@ -172,6 +176,13 @@ pub(crate) fn run(input: &[u8], seen: &mut Seen) {
         }
         history.end(seen).await;
     }));
+}
+
+/// A number that follows from the input.
+fn seed(input: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    input.hash(&mut hasher);
+    hasher.finish()
 }
 
 struct History {
