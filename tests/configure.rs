@@ -301,3 +301,32 @@ async fn an_attempt_whose_timeout_is_taken_away_says_after_how_long_it_was_ended
         assert_eq!(after, ms(800), "{settings}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_is_let_through_by_a_change_and_leaves_at_once_gives_its_tokens_back() {
+    async fn waits(future: &mut (impl Future<Output: std::fmt::Debug> + Unpin)) {
+        tokio::select! {
+            biased;
+            ended = future => unreachable!("{ended:?}"),
+            () = std::future::ready(()) => {}
+        }
+    }
+
+    let settings = |count| {
+        Settings::new().rate(Rate::per_hour(count).burst(10)).concurrency(Concurrency::new(count)).timeout(ms(1_000))
+    };
+    let policy = policy(&settings(1));
+    let mut runs = Box::pin(policy.call(async || std::future::pending::<Result<(), std::io::Error>>().await));
+    waits(&mut runs).await;
+    let mut other = Box::pin(call(&policy));
+    waits(&mut other).await;
+    assert_eq!(policy.snapshot().waiting, 1);
+    policy.configure(settings(2)).unwrap();
+    assert_eq!(
+        (policy.snapshot().waiting, policy.snapshot().tokens),
+        (0, Some(8)),
+        "it has them, and has not been run"
+    );
+    drop(other);
+    assert_eq!(policy.snapshot().tokens, Some(9));
+}

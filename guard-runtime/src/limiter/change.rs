@@ -36,7 +36,9 @@ impl Limiter {
         // What is granted now has its turn anew; the first of the others sets its timer by it.
         let most = inner.limits.most;
         let mut woken = inner.line.refuse_above(most);
-        woken.extend(self.grant(&mut inner, now));
+        // Under the rates that hold now: what is granted before they do is not given back to them.
+        let from = now.max(inner.since);
+        woken.extend(self.grant(&mut inner, from));
         if inner.lets_go {
             woken.extend(inner.line.take_wakers());
         }
