@@ -32,8 +32,13 @@ pub fn look(world: &World, book: &Book) {
         let is_overdue = ledger.is_overdue(book.traffic.most_cost, now);
         world
             .check(!is_overdue, || format!("policy {}: {} wait for nothing: {settings}", book.index, snapshot.waiting));
-    } else if let (Some((least, most)), Some(tokens)) = (ledger.tokens(now), snapshot.tokens) {
-        let is_right = f64::from(tokens) + 1.0 > least && f64::from(tokens) <= most;
+    }
+    // What is promised to those who wait is not there for others.
+    let promised = snapshot.waiting as u64 * u64::from(book.traffic.most_cost);
+    let is_known = promised == 0 || book.traffic.most_cost == 1 && snapshot.tokens.is_some_and(|tokens| tokens > 0);
+    if let (Some((least, most)), Some(tokens), true) = (ledger.tokens(now), snapshot.tokens, is_known) {
+        let there = f64::from(tokens) + promised as f64;
+        let is_right = there + 1.0 > least && there <= most;
         world.check(is_right, || format!("policy {}: {tokens} tokens, not {least} to {most}: {settings}", book.index));
     }
     if let (Some(counted), Some(in_flight), 0) = (snapshot.in_flight, ledger.in_flight(), book.epoch.get()) {

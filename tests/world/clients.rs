@@ -100,11 +100,11 @@ impl Call {
         let way = dice.one_of(ways);
         let costs = matches!(way, Way::Attribute | Way::Settled | Way::Keyed);
         let leave = if dice.percent(traffic.leavers) {
-            match dice.below(4) {
+            match dice.below(5) {
                 0 => Leave::After(dice.ms(0, 50)),
                 1 => Leave::After(dice.ms(50, 8_000)),
                 2 => Leave::AfterPoll(dice.count(1, 6)),
-                _ => Leave::BeforePoll(dice.count(2, 6)),
+                _ => Leave::BeforePoll(dice.count(2, 4)),
             }
         } else {
             Leave::Never

@@ -67,6 +67,11 @@ impl Debt {
     /// The same for another rate: the tokens that will be there at an instant stay, as far as it holds so many.
     fn renewed(&self, rate: Rate, now: u64, at: u64) -> Debt {
         let mut new = Debt::unknown(rate, now, at, self.is_in_debt());
+        if at == now && !self.is_in_debt() {
+            // Whole tokens at least, as what is left of one may be rounded.
+            let tokens = (self.capacity() - self.most) / self.rate.period().as_nanos();
+            new.most = new.capacity().saturating_sub(tokens * rate.period().as_nanos());
+        }
         // What a turn was late is made up for, by the old rate.
         let there = self.least.saturating_sub(self.in_time(at - now) + self.in_time(LATE));
         if there > 0 {
@@ -321,22 +326,24 @@ impl Ledger {
 
     /// The tokens that are there by the books, least and most; `None` where they are not known.
     pub fn tokens(&mut self, now: u64) -> Option<(f64, f64)> {
-        if self.paused_until() + OVERDUE > now || self.since.is_some() {
+        if self.paused_until() + OVERDUE > now {
             return None;
         }
         let mut free = (f64::INFINITY, f64::INFINITY);
         for debt in &mut self.debts {
             debt.go_on(now);
             let period = debt.rate.period().as_nanos() as f64;
-            let there = (debt.capacity() as f64 - debt.least as f64) / period;
+            let there = |debts: u128| (debt.capacity() as f64 - debts as f64) / period;
             let late = debt.in_time(LATE + MS) as f64 / period;
-            free = (free.0.min(there - late), free.1.min(there + late));
+            free = (free.0.min(there(debt.most) - late), free.1.min(there(debt.least) + late));
         }
         for log in &mut self.logs {
             log.go_on(now);
             let there = |taken: u64| f64::from(log.quota.count()) - taken as f64;
-            free = (free.0.min(there(log.sum)), free.1.min(there(log.in_window(now))));
+            let least = if now < log.unknown_until { 0.0 } else { there(log.sum) };
+            free = (free.0.min(least), free.1.min(there(log.in_window(now))));
         }
-        free.0.is_finite().then_some(free)
+        // Debts are no tokens.
+        free.0.is_finite().then_some((free.0, free.1.max(0.0)))
     }
 }

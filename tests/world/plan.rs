@@ -133,7 +133,7 @@ fn traffic(dice: &mut Dice, active: Duration) -> Traffic {
     let per_second = f64::from(calls) / active.as_secs_f64() / f64::from(keys.max(1));
     let most_cost = if dice.percent(20) { dice.count(2, 5) } else { 1 };
     let settings = settings(dice, per_second, most_cost);
-    let number = if dice.percent(35) { dice.between(1, 4) } else { 0 };
+    let number = if dice.percent(40) { dice.between(1, 8) } else { 0 };
     let mut changes: Vec<_> = (0..number)
         .map(|_| (active.mul_f64(dice.scale(0.05, 0.98)), change(dice, &settings, per_second, most_cost)))
         .collect();
