@@ -393,3 +393,20 @@ async fn a_change_of_settings_holds_for_layers_that_are_there() {
     let rejected = service.oneshot(1).await.unwrap_err();
     assert!(matches!(rejected, Error::Rejected(Rejected::RateLimited { .. })), "{rejected:?}");
 }
+
+// ---- in tasks
+
+apiguard::policy! {
+    static IN_A_TASK = (retries(1, base = "1ms"), name = "tower_services.in_a_task");
+}
+
+/// As calls are written in practice: in an async function whose future is spawned, or boxed.
+async fn called_in_a_task(request: u32) -> Result<u32, Error<io::Error>> {
+    let service = service_fn(async |request: u32| Ok::<_, io::Error>(request + 1));
+    GuardLayer::new(&IN_A_TASK).errors_only().layer(service).oneshot(request).await
+}
+
+#[tokio::test]
+async fn a_call_under_a_static_policy_can_be_awaited_in_a_task() {
+    assert_eq!(tokio::spawn(called_in_a_task(6)).await.unwrap().unwrap(), 7);
+}

@@ -20,7 +20,7 @@ use crate::Policy;
 )]
 pub trait Holds: Deref<Target = Policy> + Clone + sealed::Sealed {}
 
-impl Holds for &'static Policy {}
+impl Holds for &Policy {}
 impl Holds for Arc<Policy> {}
 
 /// A service under a policy, made by a [`GuardLayer`](super::GuardLayer).
@@ -67,7 +67,7 @@ impl<S: Clone, P, K, J, R, A> Guard<S, P, K, J, R, A> {
     }
 }
 
-impl<S, Req, K, J, R, A> Service<Req> for Guard<S, &'static Policy, K, J, R, A>
+impl<'p, S, Req, K, J, R, A> Service<Req> for Guard<S, &'p Policy, K, J, R, A>
 where
     S: Service<Req> + Clone,
     K: Keying<Req>,
@@ -77,7 +77,7 @@ where
 {
     type Response = S::Response;
     type Error = A::Error;
-    type Future = GuardFuture<'static, S, Req, K, J, R, A>;
+    type Future = GuardFuture<'p, S, Req, K, J, R, A>;
 
     #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), A::Error>> {
@@ -149,6 +149,6 @@ impl<S: fmt::Debug, P: Holds, K, J, R, A> fmt::Debug for Guard<S, P, K, J, R, A>
 mod sealed {
     pub trait Sealed {}
 
-    impl Sealed for &'static super::Policy {}
+    impl Sealed for &super::Policy {}
     impl Sealed for std::sync::Arc<super::Policy> {}
 }
