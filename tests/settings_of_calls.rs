@@ -28,7 +28,8 @@ impl Judge {
         Verdict::Permanent
     }
 
-    #[guarded(retries(3, base = "1ms"), classify = Self::anything::<u32, String>)]
+    // Under a name of its own: the function above has the other.
+    #[guarded(name = "settings_of_calls.judge", retries(3, base = "1ms"), classify = Self::anything::<u32, String>)]
     async fn judged(&self, count: &AtomicU32) -> Answer {
         count.fetch_add(1, Relaxed);
         Err(String::new())
