@@ -387,3 +387,25 @@ async fn a_429_that_is_not_to_be_repeated_holds_back_the_calls_after_it_all_the_
     assert_eq!(left_out(&client, &server.url).await.unwrap(), 200);
     assert!((5_000..=5_002).contains(&ms_since(start)), "{} ms", ms_since(start));
 }
+
+#[guarded(name = "http.forbidden", rate("1000/s", burst = 10), retries = 1)]
+async fn forbidden(client: &reqwest::Client, url: &str) -> Outcome {
+    get(client, url).await
+}
+
+/// As GitHub's secondary limits answer; a plain 403 says nothing of when.
+#[tokio::test(start_paused = true)]
+async fn a_403_that_says_how_long_to_wait_holds_back_the_calls_after_it() {
+    let answers = [Answer::new(403), Answer::new(403).header("retry-after", "60")];
+    let server = Server::scripted(answers, Answer::new(200)).await;
+    let client = reqwest::Client::new();
+    let start = Instant::now();
+    for _ in 0..2 {
+        assert_eq!(forbidden(&client, &server.url).await.unwrap_err().status().unwrap().as_u16(), 403);
+    }
+    assert_eq!((server.requests(), ms_since(start)), (2, 0));
+    let rejected = forbidden(&client, &server.url).await.unwrap_err();
+    assert!(matches!(rejected.rejected(), Some(Rejected::RateLimited { .. })), "a minute is longer than it may wait");
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(forbidden(&client, &server.url).await.unwrap(), 200);
+}

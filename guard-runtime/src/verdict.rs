@@ -234,10 +234,10 @@ impl Judged {
         outcome.__judged()
     }
 
-    /// For how long no call is wanted: a limit has nothing left, or it is a 429 that says so, which is its word to all calls even where
-    /// this one is not repeated.
+    /// For how long no call is wanted: a limit has nothing left, or it is a 429 or a 403 that says how long to wait, which is its word
+    /// to all calls even where this one is not repeated. (A 403 with a wait is what GitHub's secondary limits answer.)
     pub(crate) fn asked_of_all(&self) -> Option<Duration> {
-        self.pause.or_else(|| self.retry_after.filter(|_| self.status == Some(429)))
+        self.pause.or_else(|| self.retry_after.filter(|_| matches!(self.status, Some(403 | 429))))
     }
 
     /// The verdict under a policy's list of retried statuses.
