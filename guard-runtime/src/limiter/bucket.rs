@@ -160,8 +160,11 @@ impl Limiter {
         let now = clock::now();
         match self.enter(Settings::new, n, now, now)? {
             Entry::Taken(_) => Ok(()),
-            // A turn that has come by `now` is given at once.
-            Entry::Turn(ticket) => Err(Refusal::NotYet { retry_after: Turn::new(self, ticket).remaining(now) }),
+            // Its turn has come, and others are before it: it gives the place up.
+            Entry::Turn(ticket) => {
+                drop(Turn::new(self, ticket));
+                Err(Refusal::NotYet { retry_after: Duration::ZERO })
+            }
         }
     }
 

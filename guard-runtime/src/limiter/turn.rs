@@ -67,11 +67,6 @@ impl<L: Deref<Target = Limiter>> Turn<L> {
         }
     }
 
-    /// How long until the turn, as things stand.
-    pub(crate) fn remaining(&self, now: u64) -> Duration {
-        Duration::from_nanos(self.spot.due.saturating_sub(now))
-    }
-
     /// When to look again.
     #[cfg(test)]
     pub(super) fn look_at(&self) -> u64 {
