@@ -100,6 +100,40 @@ async fn what_a_quota_has_seen_counts_under_another_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_several_rates_each_begins_with_the_tokens_of_its_own() {
+    for (minute, hour) in [(10, 12), (12, 10)] {
+        let rates = |times| {
+            let first = Settings::new().rate(Rate::per_second(1_000).burst(1_000).max_wait(NO_WAIT));
+            let second = Rate::per_minute(times).burst(minute * times).max_wait(NO_WAIT);
+            first.and_rate(second).and_rate(Rate::per_hour(times).burst(hour * times).max_wait(NO_WAIT))
+        };
+        let policy = policy(&rates(1));
+        for _ in 0..4 {
+            call(&policy).await.unwrap();
+        }
+        assert_eq!(policy.snapshot().tokens, Some(6));
+        policy.configure(rates(10)).unwrap();
+        assert_eq!(policy.snapshot().tokens, Some(6), "of {minute} a minute and {hour} an hour");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_quotas_each_knows_what_one_has_seen_that_reaches_back_as_far() {
+    let quotas = |long, short| {
+        let long = Quota::new(long, Duration::from_secs(1)).max_wait(NO_WAIT);
+        Settings::new().quota(long).and_quota(Quota::new(short, ms(100)).max_wait(NO_WAIT))
+    };
+    let policy = policy(&quotas(20, 50));
+    for _ in 0..5 {
+        call(&policy).await.unwrap();
+    }
+    tokio::time::advance(ms(200)).await;
+    assert_eq!(policy.snapshot().tokens, Some(15));
+    policy.configure(quotas(21, 51)).unwrap();
+    assert_eq!(policy.snapshot().tokens, Some(16), "the short one has forgotten what the long one has not");
+}
+
+#[tokio::test(start_paused = true)]
 async fn those_who_wait_are_let_through_by_the_new_limits_in_their_order() {
     let rate = |rate: Rate| Settings::new().rate(rate.max_wait(Duration::from_secs(3_600)));
     let policy = policy(&rate(Rate::per_second(1)));

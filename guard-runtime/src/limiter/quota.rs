@@ -178,6 +178,28 @@ mod tests {
     }
 
     #[test]
+    fn a_log_is_full_again_when_the_last_of_what_was_taken_has_come_back() {
+        let mut log = Log::new(3, 100, 0);
+        assert!(log.is_full(0));
+        log.take(0, 1);
+        log.take(10, 1);
+        assert!(!log.is_full(10) && !log.is_full(109));
+        assert!(log.is_full(110));
+    }
+
+    #[test]
+    fn tokens_of_neighbouring_instants_come_back_together_but_no_more_than_a_250th_of_all() {
+        let mut log = Log::new(1_000, 1 << 20, 0);
+        for at in 0..1_000 {
+            log.take(at, 1);
+        }
+        assert_eq!(log.groups.len(), 250);
+        for (tokens, turn) in [(1, 3), (4, 3), (5, 7), (1_000, 999)] {
+            assert_eq!(log.turn(1_000, tokens), turn + (1 << 20), "{tokens} tokens");
+        }
+    }
+
+    #[test]
     fn what_did_not_start_is_given_back() {
         let mut log = Log::new(3, 100, 0);
         log.take(0, 1);

@@ -192,6 +192,27 @@ async fn those_who_are_not_polled_hold_nobody_up_and_do_not_start_all_at_once() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_looks_for_those_ahead_does_so_when_their_turns_come() {
+    let bucket = TokenBucket::with_rate(Rate::per_minute(1).max_wait(Duration::from_secs(3_600))).unwrap();
+    bucket.try_acquire(1).unwrap();
+    let mut parked: Vec<_> = (0..3).map(|_| Box::pin(bucket.acquire(1))).collect();
+    for wait in &mut parked {
+        assert!(futures_poll(wait.as_mut()).is_pending());
+    }
+    let (start, mut polls) = (Instant::now(), 0);
+    let mut behind = std::pin::pin!(bucket.acquire(1));
+    std::future::poll_fn(|cx| {
+        polls += 1;
+        behind.as_mut().poll(cx)
+    })
+    .await
+    .unwrap();
+    // It comes after 4 min; then it grants to those ahead, one a minute (2 ms of a late one are made up).
+    assert!(start.elapsed() + ms(2) >= Duration::from_secs(7 * 60), "{:?}", start.elapsed());
+    assert!(polls <= 12, "{polls} looks in {:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn late_timers_do_not_lower_the_rate() {
     // Timers of tokio end on whole milliseconds: 3 000/s asks for finer steps than they have.
     let bucket = TokenBucket::new(1, 3_000).unwrap();
