@@ -354,6 +354,12 @@ mod tests {
     }
 
     #[test]
+    fn generations_go_round() {
+        assert_eq!(Pass(1).before(), Pass(0));
+        assert_eq!(Pass(0).before(), Pass(GENERATION_MASK), "which fits beside what else a call keeps in its word");
+    }
+
+    #[test]
     fn jitter_and_a_servers_word_lengthen_only() {
         let settings = Breaker::consecutive(1).recovery_jitter(0.5);
         let until =

@@ -104,6 +104,17 @@ fn a_failed_probe_opens_it_again_for_the_whole_recovery() {
 }
 
 #[test]
+fn it_is_open_until_a_probe_may_run_and_not_after() {
+    let breaker = breaker();
+    assert!(!breaker.core.is_open(0), "closed");
+    (0..3).for_each(|_| attempt(&breaker, Sign::Bad, 0));
+    assert!(breaker.core.is_open(0) && breaker.core.is_open(10 * SECOND - 1));
+    assert!(!breaker.core.is_open(10 * SECOND));
+    let _probe = breaker.admit(10 * SECOND).unwrap();
+    assert!(!breaker.core.is_open(10 * SECOND), "half-open");
+}
+
+#[test]
 fn a_probe_that_says_nothing_frees_its_place() {
     let breaker = opened();
     for _ in 0..10_000 {
@@ -427,7 +438,8 @@ fn of_many_threads_every_call_is_counted_once_and_none_of_before_a_reset() {
 async fn a_permit_knows_how_long_its_attempt_took() {
     let slow = Breaker::slow_calls(Duration::from_secs(2)).min_calls(3).slow_rate(1.0);
     let breaker = CircuitBreaker::new(slow).unwrap();
-    for end in [Permit::success, Permit::failure, drop::<Permit<'_>>] {
+    for (ended, end) in [Permit::success, Permit::failure, drop::<Permit<'_>>].into_iter().enumerate() {
+        assert_eq!(breaker.slow_calls(), ended as u64);
         let permit = breaker.try_acquire().unwrap();
         tokio::time::advance(Duration::from_secs(2)).await;
         end(permit);

@@ -289,11 +289,12 @@ mod tests {
         let settings = half();
         let mut window = Window::new(&settings).unwrap();
         let Kind::Time(buckets) = &mut window.kind else { unreachable!() };
-        let full = Bucket { calls: u32::MAX, failures: u32::MAX / 4, slow: 0 };
+        let full = Bucket { calls: u32::MAX, failures: u32::MAX / 4, slow: u32::MAX / 8 };
         buckets.all[0] = full;
-        window.counts = Counts { calls: u64::from(full.calls), failures: u64::from(full.failures), slow: 0 };
+        let [calls, failures, slow] = [full.calls, full.failures, full.slow].map(u64::from);
+        window.counts = Counts { calls, failures, slow };
         let counts = window.add(BAD, 0);
-        assert_eq!((counts.calls, counts.failures), (1 << 31, u64::from(full.failures / 2) + 1));
+        assert_eq!(counts, Counts { calls: 1 << 31, failures: failures / 2 + 1, slow: slow / 2 });
         assert_eq!(window.counts(60 * SECOND), Counts::default(), "and all of it is forgotten");
     }
 
