@@ -190,6 +190,39 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_jitter_is_as_its_formula_says() {
+        let of = |jitter, last: u64, random| {
+            let retry = Retry::new(9).base(secs(2)).cap(secs(1_000)).jitter(jitter);
+            // The third: 8 s without jitter. A random number just below 1 is a few nanoseconds below.
+            (delay(&retry, 3, last * SECOND, random) + 9) / SECOND
+        };
+        let middle = 1 << 63;
+        assert_eq!([0, middle, u64::MAX].map(|random| of(Jitter::None, 0, random)), [8, 8, 8]);
+        assert_eq!([0, middle, u64::MAX].map(|random| of(Jitter::Full, 0, random)), [0, 4, 8]);
+        assert_eq!([0, middle, u64::MAX].map(|random| of(Jitter::Equal, 0, random)), [4, 6, 8]);
+        assert_eq!([0, middle, u64::MAX].map(|random| of(Jitter::proportional(0.5), 0, random)), [8, 10, 12]);
+        assert_eq!([0, middle, u64::MAX].map(|random| of(Jitter::Decorrelated, 0, random)), [2, 4, 6]);
+        assert_eq!([0, middle, u64::MAX].map(|random| of(Jitter::Decorrelated, 10, random)), [2, 16, 30]);
+    }
+
+    #[test]
+    fn a_servers_delay_is_lengthened_by_the_share_of_its_own() {
+        let of = |jitter, random| {
+            let retry = Retry::new(1).cap(secs(1_000)).jitter(jitter);
+            (server_delay(&retry, 80 * SECOND, random) + 99) / SECOND
+        };
+        for (jitter, delays) in [
+            (Jitter::None, [80, 80]),
+            (Jitter::proportional(0.25), [90, 100]),
+            (Jitter::Full, [100, 120]),
+            (Jitter::Equal, [100, 120]),
+            (Jitter::Decorrelated, [100, 120]),
+        ] {
+            assert_eq!([1 << 63, u64::MAX].map(|random| of(jitter, random)), delays, "{jitter:?}");
+        }
+    }
+
+    #[test]
     fn no_number_of_attempts_and_no_factor_overflows_or_passes_the_cap() {
         for factor in [1.0, 1.000_001, 1.5, 2.0, 1_000_000.0] {
             for base in [Duration::from_millis(1), secs(60)] {
@@ -225,6 +258,10 @@ mod tests {
         assert_eq!(delays(1), delays(1));
         assert_ne!(delays(1), delays(2));
         assert_eq!(delays(1).len(), 5);
+        // The first ones of the reference implementation for this seed.
+        let mut seed = 1_234_567;
+        let numbers = [(); 3].map(|()| split_mix(&mut seed));
+        assert_eq!(numbers, [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]);
     }
 
     #[test]
