@@ -310,6 +310,54 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_removed_leaves_the_others_to_be_dropped() {
+        let keyed: Keyed<u64, Flag> = Keyed::new();
+        for key in 0..1_000 {
+            keyed.get_or_insert_with(&key, busy);
+        }
+        (0..500).for_each(|key| assert!(keyed.contains(&key) && keyed.remove(&key).is_some()));
+        assert!(!keyed.is_empty() && keyed.contains(&500) && !keyed.contains(&499));
+        (500..1_000).for_each(|key| keyed.get(&key).unwrap().0.store(false, Relaxed));
+        assert_eq!((keyed.evict_idle(), keyed.len()), (500, 0));
+    }
+
+    #[test]
+    fn keys_are_spread_over_the_shards_and_a_shard_gives_back_what_a_crowd_took() {
+        let keyed: Keyed<u64, Flag> = Keyed::new();
+        for key in 0..100_000 {
+            keyed.get_or_insert_with(&key, busy);
+        }
+        let each: Vec<usize> = keyed.shards().iter().map(|shard| lock(shard).keys.len()).collect();
+        // 1 562 each, and 40 more or less.
+        assert!(each.iter().all(|keys| (1_100..2_100).contains(keys)), "{each:?}");
+        (1_000..100_000).for_each(|key| keyed.get(&key).unwrap().0.store(false, Relaxed));
+        // New keys find the old ones, a few at a time.
+        for key in 100_000..200_000 {
+            keyed.get_or_insert_with(&key, Flag::default);
+        }
+        for shard in keyed.shards() {
+            let shard = lock(shard);
+            let (keys, room) = (shard.keys.len(), [shard.keys.capacity(), shard.values.capacity()]);
+            assert!(room.iter().all(|room| *room <= 8 * keys + 64), "room for {room:?}, {keys} keys");
+        }
+    }
+
+    #[test]
+    fn where_there_is_no_room_a_new_key_looks_at_many_old_ones() {
+        let keyed: Keyed<u64, Flag> = Keyed::new().at_most(2_000);
+        for key in 0..2_000 {
+            keyed.get_or_insert_with(&key, busy);
+        }
+        // Two in each shard.
+        (0..2_000).step_by(16).for_each(|key| keyed.get(&key).unwrap().0.store(false, Relaxed));
+        (2_000..2_125).for_each(|key| drop(keyed.get_or_insert_with(&key, busy)));
+        let admitted = (2_000..2_125).filter(|key| keyed.contains(key)).count();
+        // Those with few looks find 30.
+        assert!(admitted >= 60, "{admitted} of 125");
+        assert_eq!(format!("{keyed:?}"), format!("Keyed {{ len: {}, at_most: 2000, .. }}", keyed.len()));
+    }
+
+    #[test]
     fn above_the_bound_keys_share_a_value_and_those_before_keep_theirs() {
         let keyed: Keyed<u64, Flag> = Keyed::new().at_most(10);
         let first: Vec<_> = (0..10).map(|key| keyed.get_or_insert_with(&key, busy)).collect();

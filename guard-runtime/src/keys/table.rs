@@ -242,6 +242,20 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_all_want_the_last_home_take_no_more_than_a_slot_each_behind_it() {
+        let mut table = Table::new();
+        for count in 1..=1_000 {
+            table.insert(FREE.hash - count, count);
+            let most = table.homes + count as usize + BEHIND;
+            assert!(table.slots.len() <= most, "{} for {count}, {} homes", table.slots.len(), table.homes);
+        }
+        for count in 1..=1_000 {
+            let slot = table.find(FREE.hash - count).unwrap();
+            assert_eq!(table.word(slot), Some(count));
+        }
+    }
+
+    #[test]
     fn no_key_is_far_from_its_home_and_none_takes_much() {
         let mut dice = 7;
         let (mut table, mut hashes) = (Table::new(), Vec::new());
