@@ -102,6 +102,22 @@ async fn what_a_good_response_says_of_limits_holds_back_the_others() {
 }
 
 #[guarded(rate("100/s", burst = 10))]
+async fn headers_alone(remaining: &str) -> Answer<u32> {
+    observe(response(remaining, "20").headers());
+    Ok(1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn headers_alone_are_heard_too() {
+    let start = Instant::now();
+    headers_alone("1").await.unwrap();
+    headers_alone("0").await.unwrap();
+    assert!(start.elapsed() < ms(10), "{:?}", start.elapsed());
+    headers_alone("1").await.unwrap();
+    assert!((20_000..20_010).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+}
+
+#[guarded(rate("100/s", burst = 10))]
 async fn returned(remaining: &str) -> Answer<http::Response<()>> {
     Ok(response(remaining, "20"))
 }

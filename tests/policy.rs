@@ -3,9 +3,12 @@
 #![allow(clippy::unwrap_used)] // in helpers, which are not tests themselves
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Duration;
 
-use apiguard::{Breaker, BreakerState, Error, Policy, Rate, Rejected, Retry, Settings, Verdict, registry};
+use apiguard::{
+    Breaker, BreakerState, Classify, Error, Jitter, Policy, Rate, Rejected, Retry, Settings, Verdict, guarded, registry,
+};
 use tokio::time::Instant;
 
 fn reset() -> io::Error {
@@ -221,6 +224,66 @@ async fn no_attempt_begins_after_the_deadline() {
     );
     let snapshot = policy.snapshot();
     assert_eq!((snapshot.attempts(), snapshot.calls, snapshot.tokens), (1, 2, Some(1)), "its token is given back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_retry_begins_after_the_deadline() {
+    let retries = Retry::new(1).jitter(Jitter::None);
+    let policy = Policy::builder("late.retry").retries(retries).timeout(Duration::from_secs(2)).build().unwrap();
+    let mut late = std::pin::pin!(policy.call(async || Err::<(), _>(reset())));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(late.as_mut().poll(&mut cx).is_pending(), "the pause before it");
+    // The runtime stands still for a minute.
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let outcome = late.await;
+    assert!(
+        matches!(outcome, Err(Error::Rejected(Rejected::TimedOut { after, .. })) if after == Duration::from_secs(2))
+    );
+    assert_eq!(policy.snapshot().attempts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_ends_with_its_call() {
+    let policy = Policy::builder("hung.retry")
+        .retries(Retry::new(3).jitter(Jitter::None))
+        .timeout(Duration::from_secs(10))
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let outcome = policy
+        .call(async || if apiguard::attempt() == 1 { Err::<(), _>(reset()) } else { std::future::pending().await })
+        .await;
+    assert!(
+        matches!(outcome, Err(Error::Rejected(Rejected::TimedOut { after, .. })) if after == Duration::from_secs(10))
+    );
+    assert!(start.elapsed() <= Duration::from_millis(10_005), "{:?}", start.elapsed());
+}
+
+/// What a server says of waiting.
+#[derive(Debug)]
+struct Later(Duration);
+
+impl Classify for Later {
+    fn classify(&self) -> Verdict {
+        Verdict::Transient { retry_after: Some(self.0) }
+    }
+}
+
+static ASKED: AtomicU32 = AtomicU32::new(0);
+
+#[guarded(retries(1, jitter = "none", cap = "20s"))]
+async fn later(asked: Duration) -> Result<(), Error<Later>> {
+    ASKED.fetch_add(1, Relaxed);
+    Err(Later(asked))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_may_ask_for_as_long_a_delay_as_the_cap_and_no_longer() {
+    let cap = Duration::from_secs(20);
+    for (asked, attempts) in [(cap, 2), (cap + Duration::from_nanos(1), 1)] {
+        later(asked).await.unwrap_err();
+        assert_eq!(ASKED.swap(0, Relaxed), attempts, "{asked:?}");
+    }
 }
 
 #[tokio::test]

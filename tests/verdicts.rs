@@ -141,6 +141,22 @@ async fn responses_and_statuses_are_judged_when_they_are_the_good_part_too() {
     assert_eq!(attempts!(Result<http::Response<()>, Opaque>, Ok(busy())), 3);
 }
 
+static ASKED: AtomicU32 = AtomicU32::new(0);
+
+/// Until the result is there the answer is 202.
+#[guarded(retries(5, base = "1ms", statuses = [202]))]
+#[allow(clippy::unused_async)]
+async fn result() -> Result<http::Response<()>, Opaque> {
+    let status = if ASKED.fetch_add(1, Relaxed) < 2 { 202 } else { 200 };
+    Ok(http::Response::builder().status(status).body(()).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_status_is_retried_where_the_policy_says_so() {
+    assert!(result().await.is_ok_and(|response| response.status() == 200));
+    assert_eq!(ASKED.load(Relaxed), 3);
+}
+
 fn busy() -> http::Response<()> {
     http::Response::builder().status(429).body(()).unwrap()
 }
