@@ -268,6 +268,9 @@ mod tests {
             wait(&[("ratelimit", "burst;r=0;t=10, daily;r=0;t=3600, x;r=9;t=7200")]),
             Some((3_600_000, "ratelimit"))
         );
+        let same = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "7"), ("ratelimit", "a;r=0;t=7")];
+        let named = read(&same).limits().next().map(|limit| limit.header);
+        assert_eq!(wait(&same).map(|(_, header)| header), named, "the first of those that end together");
     }
 
     #[test]

@@ -310,6 +310,9 @@ mod tests {
         let mut known = limits(&[(USAGE, "limit=100, remaining=50, reset=30"), (POLICY, "100;w=60, 1000;w=3600")]);
         known.retain(|limit| !limit.says_nothing());
         assert_eq!(known, expected);
+        let [unnamed, named] =
+            [None, Some(7)].map(|limit| RateLimit { limit, header: POLICY, ..usage(None, None, None) });
+        assert_eq!(limits(&[(POLICY, "100;w=60, \"daily\";q=7")]), [unnamed, named], "beside one that has a name");
         assert_eq!(limits(&[(USAGE, "limit=100, reset=-1")]), [usage(Some(100), None, None)]);
         for text in ["limit=100, remaining=\"0\"", "limit=100, reset=(30)", "limit=100, reset=30,", "limit = 100"] {
             assert_eq!(limits(&[(USAGE, text)]), [], "{text:?}");

@@ -298,6 +298,49 @@ mod tests {
         assert_eq!(judged.under(&Statuses::NONE.with(403)), Verdict::Transient { retry_after: WAIT });
     }
 
+    fn says<O: Classify>(outcome: &O) -> (Option<u16>, [Option<Duration>; 2], Option<&'static str>) {
+        (outcome.status(), [outcome.retry_after(), outcome.pause()], outcome.header())
+    }
+
+    #[test]
+    fn a_response_says_by_itself_what_is_judged_of_it() {
+        let (two, none) = (Some(Duration::from_secs(2)), None);
+        for (status, headers, expected) in [
+            (503, &[("retry-after", "7")][..], ([WAIT, none], Some("retry-after"))),
+            (429, &[("retry-after", "7"), LEFT, RESET], ([WAIT, WAIT], Some("retry-after"))),
+            (429, &[LEFT, RESET], ([two, two], Some("x-ratelimit-reset"))),
+            // A good one speaks of its limits alone.
+            (200, &[("retry-after", "7"), LEFT, RESET], ([WAIT, two], Some("x-ratelimit-reset"))),
+            (202, &[("retry-after", "7")], ([WAIT, none], None)),
+            (200, &[], ([none, none], None)),
+        ] {
+            let made = || {
+                let start = Response::builder().status(status);
+                headers.iter().fold(start, |made, (name, value)| made.header(*name, *value)).body("canary").unwrap()
+            };
+            let (waits, header) = expected;
+            assert_eq!(says(&made()), (Some(status), waits, header), "{status} {headers:?}");
+            #[cfg(feature = "reqwest")]
+            assert_eq!(says(&::reqwest::Response::from(made())), (Some(status), waits, header), "{status} {headers:?}");
+            if status >= 400 {
+                let error = made().checked().unwrap_err();
+                assert_eq!(says(&error), (Some(status), waits, header), "{status} {headers:?}");
+            }
+        }
+    }
+
+    const LEFT: (&str, &str) = ("x-ratelimit-remaining", "0");
+    const RESET: (&str, &str) = ("x-ratelimit-reset", "2");
+
+    #[test]
+    fn what_is_made_of_a_rejection_is_permanent_as_an_error_too() {
+        let policy = crate::PolicyName::from("inner");
+        let mut response = response(503);
+        response.extensions_mut().insert(Rejected::Saturated { policy });
+        let error = response.checked().unwrap_err();
+        assert_eq!((error.classify(), Classify::status(&error)), (Verdict::Permanent, None));
+    }
+
     #[test]
     fn failing_statuses_become_errors_and_others_come_back_untouched() {
         for code in 100..1_000 {
