@@ -679,6 +679,71 @@ mod tests {
     }
 
     #[test]
+    fn what_is_just_within_its_range_is_sound_and_what_is_just_beyond_is_not() {
+        let year = Duration::from_secs(365 * 86_400);
+        let (more, ms) = (year + Duration::from_nanos(1), Duration::from_millis(1));
+        let sound = [
+            Settings::new().quota(Quota::new(1, ms)),
+            Settings::new().quota(Quota::new(1, year)),
+            Settings::new().breaker(Breaker::consecutive(1).recovery_cap(year)),
+            Settings::new().retries(Retry::new(1).base(Duration::from_secs(60)).factor(1.0)),
+            Settings::new().retries(Retry::new(1).jitter(Jitter::proportional(1.0)).budget(Budget::percent(100))),
+            // Nothing is retried, or the first retry can start.
+            Settings::new().retries(Retry::new(0)).timeout(Duration::from_secs(1)),
+            Settings::new().retries(Retry::new(1).jitter(Jitter::Equal)).timeout(Duration::from_millis(501)),
+        ];
+        for settings in sound {
+            assert_eq!(said(&settings), [""; 0]);
+        }
+        let wrong = [
+            (Settings::new().quota(Quota::new(1, more)), Field::Quota),
+            (Settings::new().breaker(Breaker::consecutive(1).recovery_cap(more)), Field::BreakerRecoveryCap),
+            (Settings::new().retries(Retry::new(1).factor(0.999_999)), Field::RetriesFactor),
+            (Settings::new().retries(Retry::new(1).jitter(Jitter::proportional(1.000_001))), Field::RetriesJitter),
+            (
+                Settings::new().retries(Retry::new(1).jitter(Jitter::Equal)).timeout(Duration::from_millis(500)),
+                Field::Timeout,
+            ),
+        ];
+        for (settings, field) in wrong {
+            let found = settings.problems();
+            assert!(!found.is_empty());
+            assert_eq!((found.len(), found.first().map(|problem| problem.field())), (1, Some(field)), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_status_that_is_none_is_told_as_it_was_written() {
+        for status in [0, 42, 600] {
+            let told = said(&Settings::new().retries(Retry::new(1).statuses(Statuses::NONE.with(status))));
+            let expected = format!("`retries.statuses = {status}` is no HTTP status; write one in `100..=599`");
+            assert_eq!(told, [expected]);
+        }
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told_in_one_line() {
+        let wrong = Settings::new().rate(Rate::per_second(0)).concurrency(Concurrency::new(0)).validate().unwrap_err();
+        assert_eq!(
+            wrong.to_string(),
+            "`rate = \"0/s\"` never admits a call; write at least `1/s`; \
+             `concurrency = 0` never admits a call; write at least `1`"
+        );
+    }
+
+    #[test]
+    fn one_setting_is_checked_alone() {
+        let settings = Settings::new()
+            .rate(Rate::per_second(1))
+            .and_rate(Rate::per_second(1).burst(0))
+            .retries(Retry::new(1).factor(0.5));
+        let panics = |field, index| std::panic::catch_unwind(|| settings.check(field, index)).is_err();
+        assert!(panics(Field::RateBurst, 1) && panics(Field::RetriesFactor, 0));
+        assert!(!panics(Field::RateBurst, 0) && !panics(Field::Rate, 1) && !panics(Field::Timeout, 0));
+        assert!(std::panic::catch_unwind(|| Settings::new().check(Field::Rate, 0)).is_ok());
+    }
+
+    #[test]
     fn contradictions_are_problems() {
         let one = |settings: Settings, field: Field| {
             let found = settings.problems();
@@ -731,6 +796,7 @@ mod tests {
         one(rate(0.5).window(Duration::from_millis(999)), Field::BreakerWindow, "`1s` to `1d`");
         one(rate(0.5).window(secs(86_401)), Field::BreakerWindow, "`1s` to `1d`");
         one(rate(0.5).window_calls(0), Field::BreakerWindow, "1..=10000");
+        one(rate(0.5).window_calls(0).min_calls(5), Field::BreakerWindow, "1..=10000");
         one(rate(0.5).window_calls(10_001), Field::BreakerWindow, "1..=10000");
         one(rate(0.5).min_calls(0), Field::BreakerMinCalls, "at least `1`");
         one(rate(0.5).window_calls(10).min_calls(11), Field::BreakerMinCalls, "at most the `window`");

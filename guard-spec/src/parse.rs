@@ -275,9 +275,23 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_told_what_to_write() {
-        let advice = |text| duration(text).unwrap_err().to_string();
+        let advice = |text: &str| duration(text).unwrap_err().to_string();
         assert_eq!(advice("10"), "has no unit; write `10s` or `10ms`");
         assert_eq!(advice("10sec"), "has the unit `sec`; write `s`");
+        assert_eq!(advice("9999999999"), "has no unit; write `9999999999s` or `9999999999ms`");
+        for (unit, texts) in [
+            ("s", &["sec", "secs", "second", "seconds", "S"][..]),
+            ("m", &["min", "mins", "minute", "minutes", "M"]),
+            ("h", &["hr", "hrs", "hour", "hours", "H"]),
+            ("d", &["day", "days", "D"]),
+            ("ms", &["msec", "millis", "milliseconds"]),
+            ("us", &["usec", "micros", "microseconds"]),
+            ("ns", &["nsec", "nanos", "nanoseconds"]),
+        ] {
+            for text in texts {
+                assert_eq!(advice(&format!("10{text}")), format!("has the unit `{text}`; write `{unit}`"));
+            }
+        }
         assert_eq!(advice("1.5s"), "is not a whole number of units; write `1s500ms` for one and a half seconds");
         assert_eq!(advice("30s1m"), "has its units out of order or twice; write the longest first, as in `1m30s`");
         assert_eq!(advice("1s1s"), "has its units out of order or twice; write the longest first, as in `1m30s`");
@@ -301,10 +315,16 @@ mod tests {
 
     #[test]
     fn what_is_no_rate_is_told_what_to_write() {
-        let advice = |text| rate(text).unwrap_err().to_string();
+        let advice = |text: &str| rate(text).unwrap_err().to_string();
         assert_eq!(advice("0/s"), "never admits a call; write at least `1/s`");
         assert_eq!(advice("10"), "has no period; write `10/s`, `10/m`, `10/h` or `10/d`");
         assert_eq!(advice("10/"), "has no period; write `10/s`, `10/m`, `10/h` or `10/d`");
+        let longest = "4294967295";
+        assert_eq!(
+            advice(longest),
+            format!("has no period; write `{longest}/s`, `{longest}/m`, `{longest}/h` or `{longest}/d`")
+        );
+        assert_eq!(advice("٣.٥/s"), "is not a rate; write one such as `100/s`, `5000/h` or `5/250ms`");
         assert_eq!(advice("10/sec"), "has the unit `sec`; write `s`");
         assert_eq!(advice("0.5/s"), "is not a whole number of attempts; write a longer period instead, as in `1/10s`");
         assert_eq!(advice("-1/s"), "is negative; write a rate such as `100/s`");
@@ -339,6 +359,7 @@ mod tests {
         assert_eq!(share("20%"), Ok(Ratio::percent(20)));
         assert_eq!(share("0.2"), Ok(Ratio::percent(20)));
         assert_eq!(share("12.5%"), Ok(Ratio::new(0.125)));
+        assert_eq!((share("100%"), share("1")), (Ok(Ratio::ONE), Ok(Ratio::ONE)));
         for bad in ["", "%", "101%", "2", "-1%", "NaN", "inf%", "1e2%", "20%%", "20 %"] {
             assert!(share(bad).is_err(), "{bad:?}");
         }
@@ -350,6 +371,9 @@ mod tests {
         assert_eq!(budget("off"), Ok(Budget::Off));
         for bad in ["", "0%", "101%", "20", "Off", "none", "ten"] {
             assert!(budget(bad).is_err(), "{bad:?}");
+        }
+        for none in ["none", "false", "no"] {
+            assert_eq!(budget(none).unwrap_err().to_string(), "is no budget; write `\"off\"` for none");
         }
     }
 

@@ -89,5 +89,6 @@ mod tests {
         assert_eq!(shown(1.25), "1.25");
         assert_eq!(shown(0.000_001), "0.000001");
         assert_eq!(Ratio::percent(20).to_string(), "0.2");
+        assert_eq!(format!("{:?}", Ratio::percent(20)), "0.2");
     }
 }

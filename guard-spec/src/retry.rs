@@ -278,6 +278,7 @@ mod tests {
     fn a_set_of_statuses_holds_what_was_added() {
         let set = Statuses::NONE.with(100).with(599).with_range(502, 504);
         assert_eq!(set.iter().collect::<Vec<_>>(), [100, 502, 503, 504, 599]);
+        assert_eq!(format!("{set:?}"), "{100, 502, 503, 504, 599}");
         for status in [0, 99, 101, 501, 505, 598, 600, u16::MAX] {
             assert!(!set.contains(status), "{status}");
         }

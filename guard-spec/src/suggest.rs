@@ -81,6 +81,35 @@ mod tests {
     }
 
     #[test]
+    fn a_distance_counts_letters_inserted_deleted_replaced_and_swapped() {
+        for (a, b, expected) in [
+            ("rate", "rate", 0),
+            ("rate", "rates", 1),
+            ("rate", "rte", 1),
+            ("rate", "rale", 1),
+            ("ab", "ba", 1),
+            ("abcd", "acbd", 1),
+            ("abcdef", "abcdfe", 1),
+            ("abcd", "badc", 2),
+            // Each letter is changed once at most.
+            ("ca", "abc", 3),
+            ("a cat", "an abct", 4),
+            ("", "abc", 3),
+        ] {
+            assert_eq!((distance(a, b), distance(b, a)), (expected, expected), "{a:?} and {b:?}");
+        }
+    }
+
+    #[test]
+    fn a_third_of_the_letters_may_be_wrong() {
+        assert_eq!(nearest("atemp_tmeot", KEYS), Some("attempt_timeout"), "four of fifteen");
+        assert_eq!(nearest("rtae", KEYS), Some("rate"), "one of four");
+        assert_eq!(nearest("rtea", KEYS), None, "two of four");
+        let long = "a".repeat(64);
+        assert_eq!(nearest(&long, [long.as_str()]), Some(long.as_str()));
+    }
+
+    #[test]
     fn other_words_find_nothing() {
         for typed in ["", "colour", "x", "concurrency"] {
             assert_eq!(nearest(typed, KEYS), None, "{typed}");

@@ -244,6 +244,7 @@ mod tests {
         assert_eq!(about(0), "0s");
         assert_eq!(about(1), "1us");
         assert_eq!(about(999_001), "1ms");
+        assert_eq!((about(1_000_000), about(1_000_001)), ("1ms".into(), "2ms".into()));
         assert_eq!(about(10_000_848_668), "10s1ms");
         assert!(!about(u64::MAX).is_empty());
     }
@@ -272,6 +273,8 @@ mod tests {
             settings.to_string(),
             "rate: 5/250ms, burst 1, max_wait 30s; retries: 3, base 1s, factor 2, cap 1m, jitter 0.5, budget 20%"
         );
+        let most = Settings::new().quota(crate::Quota::per_hour(5_000)).concurrency(crate::Concurrency::new(3));
+        assert_eq!(most.to_string(), "quota: 5000/h, max_wait 30s; concurrency: 3 at a time, max_wait 30s");
         assert_eq!(Settings::new().to_string(), "no limits");
     }
 }
