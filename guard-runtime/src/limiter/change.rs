@@ -118,5 +118,7 @@ mod tests {
         assert_eq!(from(&[second], &[hour, second, minute]), [None, Some(0), None, None]);
         assert_eq!(from(&[], &[hour]), [None; 4]);
         assert_eq!(from(&[second, second], &[second]), [Some(0), None, None, None]);
+        let four = [second, minute, hour, Rate::per_day(9)];
+        assert_eq!(from(&four, &four), [Some(0), Some(1), Some(2), Some(3)]);
     }
 }

@@ -224,6 +224,17 @@ mod tests {
     }
 
     #[test]
+    fn an_instant_later_than_the_word_holds_is_the_last_one_and_no_early_one() {
+        let word = Word::new();
+        word.close();
+        for set in [Word::at_least, Word::renew, |word: &Word, full_at| word.charge(0, full_at, u64::MAX)] {
+            word.renew(0);
+            set(&word, u64::MAX);
+            assert_eq!(word.full_at(), LATEST_FULL);
+        }
+    }
+
+    #[test]
     fn a_clock_that_steps_back_takes_nothing_away() {
         let word = Word::new();
         assert!(take(&word, 1_000, TOKEN, TOKEN).is_some());
