@@ -315,3 +315,40 @@ fn known<T: Classify + StdError + 'static>(error: &(dyn StdError + 'static)) -> 
         .or_else(|| error.downcast_ref::<Arc<T>>().map(AsRef::as_ref))?;
     Some(Judged::of(error))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Outcome;
+
+    impl Classify for Outcome {
+        fn classify(&self) -> Verdict {
+            Verdict::Throttled { retry_after: Some(Duration::from_secs(3)) }
+        }
+
+        fn status(&self) -> Option<u16> {
+            Some(429)
+        }
+
+        fn pause(&self) -> Option<Duration> {
+            Some(Duration::from_secs(5))
+        }
+
+        fn header(&self) -> Option<&'static str> {
+            Some("retry-after")
+        }
+    }
+
+    #[test]
+    fn a_reference_says_what_it_refers_to() {
+        let says = |outcome: &dyn Classify| {
+            let waits = (outcome.retry_after(), outcome.pause());
+            (outcome.classify(), outcome.status(), waits, outcome.header())
+        };
+        let (verdict, waits) = (Outcome.classify(), (Some(Duration::from_secs(3)), Some(Duration::from_secs(5))));
+        for outcome in [&Outcome as &dyn Classify, &&Outcome] {
+            assert_eq!(says(outcome), (verdict, Some(429), waits, Some("retry-after")));
+        }
+    }
+}
