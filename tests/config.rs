@@ -251,6 +251,36 @@ timeout = "1s"
 "#;
 
 #[test]
+fn every_limit_can_be_written_off() {
+    for key in ["rate", "quota", "concurrency", "breaker", "retries", "timeout", "attempt_timeout"] {
+        assert_eq!(settings(&format!("{key} = \"off\"")), Settings::new(), "{key}");
+    }
+}
+
+#[test]
+fn values_just_beyond_what_can_be_are_told_by_how_they_are_wrong() {
+    for (table, told) in [
+        ("concurrency = -1", "is negative; write one such as `5`"),
+        ("concurrency = 4294967296", "is too large; write at most `4294967295`"),
+        ("timeout = -1", "is not a duration; write one such as"),
+        ("quota = [[\"5/s\"]]", "is a list in the list; write"),
+        ("breaker = { failure_rate = 1.5 }", "is more than all; write `\"1.5%\"`"),
+        ("breaker = { failure_rate = 100.5 }", "is more than all; write `\"0%\"` to `\"100%\"`"),
+        ("breaker = { failure_rate = -0.5 }", "is not a share; write one such as"),
+        ("retries = { max = 1, jitter = 1.5 }", "is outside 0..=1; write one such as `0.5`"),
+        ("retries = { max = 1, budget = 0.2 }", "is a number; write `\"20%\"`"),
+        ("retries = { max = 1, budget = 0.0 }", "is no budget; write a share such as"),
+        ("retries = { max = 1, budget = 1.0 }", "is no budget; write a share such as"),
+        ("conc = 1", "`concurrency`"),
+    ] {
+        assert!(wrong(table).contains(told), "{table}: {}", wrong(table));
+    }
+    assert!(!wrong("c = 1").contains("did you mean"), "{}", wrong("c = 1"));
+    let whole = settings("breaker = { failure_rate = 1.0 }");
+    assert_eq!(whole, Settings::new().breaker(Breaker::failure_rate(1.0)));
+}
+
+#[test]
 fn all_mistakes_are_reported_at_once_with_line_and_column() {
     let folder = Folder::new();
     let path = folder.file("apiguard.toml", WRONG_EVERYWHERE.as_bytes());
