@@ -197,6 +197,12 @@ mod tests {
         for (tokens, turn) in [(1, 3), (4, 3), (5, 7), (1_000, 999)] {
             assert_eq!(log.turn(1_000, tokens), turn + (1 << 20), "{tokens} tokens");
         }
+        // As many groups as there can be: of two neighbours each is too large for the other.
+        let mut log = Log::new(1_000, 1 << 20, 0);
+        for at in 0..400 {
+            log.take(at, 3 - (at % 2) as u32);
+        }
+        assert_eq!((log.groups.len(), log.turn(400, 1), log.turn(400, 1_000)), (400, 1 << 20, 399 + (1 << 20)));
     }
 
     #[test]
