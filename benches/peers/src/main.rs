@@ -1,4 +1,4 @@
-//! apiguard beside its peers, in one table: `cargo run --release --manifest-path benches/peers/Cargo.toml`, some five minutes.
+//! apiguard beside its peers, in one table: `cargo run --release --manifest-path benches/peers/Cargo.toml`, four to eight minutes.
 //! It starts itself again under valgrind, where that is installed, and `benches/compile_time`.
 //!
 //! Every row does the same work for all that can do it; "-" where a library cannot. Machines are noisy: compare within
