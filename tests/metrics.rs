@@ -136,7 +136,7 @@ async fn a_day_of_a_policy_is_what_prometheus_shows() {
     has(
         &text.lines().map(str::to_owned).collect::<Vec<_>>(),
         &[
-            "# HELP apiguard_calls_total Calls that have made an attempt or were rejected",
+            "# HELP apiguard_calls_total Calls whose first attempt has ended, or that were rejected before it",
             "# TYPE apiguard_calls_total counter",
             "# TYPE apiguard_breaker_state gauge",
             "# TYPE apiguard_wait_seconds summary",
