@@ -580,6 +580,8 @@ impl Entry {
 }
 
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod histories;
 #[cfg(test)]
 mod tests;

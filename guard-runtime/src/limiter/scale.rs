@@ -143,6 +143,18 @@ mod tests {
     }
 
     #[test]
+    fn tokens_that_no_instant_can_hold_are_the_latest_one_and_no_few() {
+        let (slow, fast) =
+            (Scale::of(&Rate::new(1, Duration::from_secs(365 * 86_400))), Scale::of(&Rate::per_second(1)));
+        for tokens in [1 << 5, 1 << 17, 1 << 50, u64::MAX] {
+            assert_eq!(slow.costs(tokens), LATEST, "{tokens}");
+        }
+        assert_eq!(slow.convert(fast.costs(1 << 20), fast), LATEST);
+        let fastest = Scale::of(&Rate::new(1, Duration::from_nanos(1)));
+        assert_eq!(slow.convert(1 << 40, fastest), LATEST);
+    }
+
+    #[test]
     fn the_largest_capacity_fits() {
         let rate = Rate::per_second(137).burst(u32::MAX);
         assert!(guard_spec::Settings::new().rate(rate).problems().is_empty());

@@ -259,6 +259,18 @@ mod tests {
     }
 
     #[test]
+    fn a_late_grant_matters_until_the_credit_has_passed_and_where_the_next_one_is_near() {
+        let word = Word::new();
+        assert!(take(&word, 1_000, TOKEN, TOKEN).is_some());
+        assert!(!word.has_credit(1_000, 2_000), "it was not late");
+        word.close();
+        assert_eq!(word.advance_late(1_130, TOKEN, 50), 1_200);
+        assert!(word.has_credit(1_130, 1_200) && word.has_credit(1_230, 9_000));
+        assert!(!word.has_credit(1_231, 9_000), "the credit has passed");
+        assert!(!word.has_credit(1_130, 1_199), "the next one is far");
+    }
+
+    #[test]
     fn no_more_than_the_lateness_is_made_up() {
         let word = Word::new();
         assert!(take(&word, 1_000, TOKEN, TOKEN).is_some());
