@@ -424,4 +424,6 @@ impl Place {
 }
 
 #[cfg(test)]
+mod edges;
+#[cfg(test)]
 mod tests;

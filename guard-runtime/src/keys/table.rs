@@ -242,6 +242,13 @@ mod tests {
     }
 
     #[test]
+    fn no_key_has_the_hash_that_stands_for_a_free_slot() {
+        let mut table = Table::new();
+        table.insert(usable(u64::MAX), 7);
+        assert_eq!(table.find(usable(u64::MAX)).and_then(|slot| table.word(slot)), Some(7));
+    }
+
+    #[test]
     fn keys_that_all_want_the_last_home_take_no_more_than_a_slot_each_behind_it() {
         let mut table = Table::new();
         for count in 1..=1_000 {

@@ -34,7 +34,7 @@ fn settings(dice: &mut Dice) -> Settings {
     }
 }
 
-fn policy(settings: &Settings) -> &'static Policy {
+pub(super) fn policy(settings: &Settings) -> &'static Policy {
     // Calls borrow it, and are kept.
     Box::leak(Box::new(Policy::unchecked(PolicyName::new("keys"), settings)))
 }
@@ -52,7 +52,7 @@ struct Running {
 }
 
 /// A call that ends at once and well, if it is let through.
-fn admit(policy: &'static Policy, key: u64) -> bool {
+pub(super) fn admit(policy: &'static Policy, key: u64) -> bool {
     let mut call = Call::keyed(policy, None, &key);
     let admitted = begin_now(&mut call).is_ok();
     if admitted {
@@ -61,7 +61,7 @@ fn admit(policy: &'static Policy, key: u64) -> bool {
     admitted
 }
 
-fn begin_now<'p, S: crate::call::Part<'p>>(call: &mut Call<'p, S>) -> Result<(), Option<Rejected>> {
+pub(super) fn begin_now<'p, S: crate::call::Part<'p>>(call: &mut Call<'p, S>) -> Result<(), Option<Rejected>> {
     let is_in = call.admit();
     match begin(call, is_in) {
         Ok(None) => Ok(()),
@@ -70,7 +70,7 @@ fn begin_now<'p, S: crate::call::Part<'p>>(call: &mut Call<'p, S>) -> Result<(),
     }
 }
 
-fn fail(policy: &'static Policy, key: u64) {
+pub(super) fn fail(policy: &'static Policy, key: u64) {
     let mut call = Call::keyed(policy, None, &key);
     if begin_now(&mut call).is_ok() {
         assert!(call.settle(&Judged::by(Verdict::Failure)).is_none());
@@ -93,7 +93,7 @@ struct History {
 }
 
 /// The slow way in, for those that the fast one did not let through.
-fn begin<'c, 'p, S: crate::call::Part<'p>>(
+pub(super) fn begin<'c, 'p, S: crate::call::Part<'p>>(
     call: &'c mut Call<'p, S>,
     is_in: bool,
 ) -> Result<Option<crate::call::Wait<'c>>, Rejected> {
