@@ -354,6 +354,17 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_that_does_not_end_is_written_off_after_the_recovery_or_a_minute() {
+        let parts = Parts { phase: Phase::HalfOpen { successes: 0, running: 1 }, generation: 0 };
+        for (recovery, after) in [(10, 60), (60, 60), (300, 300)] {
+            let settings = Breaker::consecutive(1).recovery(Duration::from_secs(recovery)).probes(1);
+            let decided = |second| decide(parts, second * SECOND, 0, &settings);
+            assert!(decided(after - 1).is_err(), "{recovery} s");
+            assert_eq!(decided(after), Ok(Some(parts)), "{recovery} s");
+        }
+    }
+
+    #[test]
     fn generations_go_round() {
         assert_eq!(Pass(1).before(), Pass(0));
         assert_eq!(Pass(0).before(), Pass(GENERATION_MASK), "which fits beside what else a call keeps in its word");

@@ -58,6 +58,14 @@ fn every_word_survives_packing() {
 }
 
 #[test]
+fn a_breaker_that_is_open_for_longer_than_its_word_can_say_is_open_as_long_as_that() {
+    for until in [COUNT_MAX + 1, u64::MAX / NANOS_PER_MS, u64::MAX] {
+        let last = Parts { phase: Phase::Open { until: COUNT_MAX }, generation: 7 };
+        assert_eq!(Parts { phase: Phase::Open { until }, ..last }.pack(), last.pack());
+    }
+}
+
+#[test]
 fn it_opens_after_failures_in_a_row_and_not_before() {
     let breaker = breaker();
     for sign in [Sign::Bad, Sign::Bad, Sign::Good, Sign::Bad, Sign::None, Sign::Bad] {
