@@ -685,6 +685,12 @@ mod tests {
         let sound = [
             Settings::new().quota(Quota::new(1, ms)),
             Settings::new().quota(Quota::new(1, year)),
+            Settings::new().rate(Rate::new(1, year).max_wait(year)),
+            Settings::new().rate(Rate::per_day(1).burst(365)),
+            Settings::new().rate(Rate::new(1_000, Duration::from_micros(1))),
+            (0..4).fold(Settings::new(), |four, _| four.and_rate(Rate::per_day(1)).and_quota(Quota::per_day(1))),
+            Settings::new().max_pause(year).abandoned(year),
+            Settings::new().abandoned(ms),
             Settings::new().breaker(Breaker::consecutive(1).recovery_cap(year)),
             Settings::new().retries(Retry::new(1).base(Duration::from_secs(60)).factor(1.0)),
             Settings::new().retries(Retry::new(1).jitter(Jitter::proportional(1.0)).budget(Budget::percent(100))),
@@ -697,6 +703,13 @@ mod tests {
         }
         let wrong = [
             (Settings::new().quota(Quota::new(1, more)), Field::Quota),
+            (Settings::new().rate(Rate::new(1, more)), Field::Rate),
+            (Settings::new().rate(Rate::per_day(1).max_wait(more)), Field::RateMaxWait),
+            ((0..5).fold(Settings::new(), |five, _| five.and_rate(Rate::per_day(1))), Field::Rate),
+            ((0..9).fold(Settings::new(), |nine, _| nine.and_quota(Quota::per_day(1))), Field::Quota),
+            (Settings::new().max_pause(more), Field::MaxPause),
+            (Settings::new().abandoned(more), Field::Abandoned),
+            (Settings::new().abandoned(Duration::from_nanos(999_999)), Field::Abandoned),
             (Settings::new().breaker(Breaker::consecutive(1).recovery_cap(more)), Field::BreakerRecoveryCap),
             (Settings::new().retries(Retry::new(1).factor(0.999_999)), Field::RetriesFactor),
             (Settings::new().retries(Retry::new(1).jitter(Jitter::proportional(1.000_001))), Field::RetriesJitter),

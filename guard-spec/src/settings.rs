@@ -292,3 +292,38 @@ impl Default for Settings {
         Settings::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_rates_and_quotas_are_limits_in_tokens() {
+        let (rate, quota) = (Rate::per_second(7).burst(3), Quota::per_hour(5));
+        let none = Settings::new().concurrency(Concurrency::new(1));
+        let most = |settings: Settings| settings.limits_tokens().then(|| settings.most_tokens());
+        assert_eq!((most(Settings::new()), most(none)), (None, None));
+        assert_eq!((most(none.rate(rate)), most(none.quota(quota))), (Some(3), Some(5)));
+        assert_eq!(most(none.rate(rate).quota(quota)), Some(3));
+        assert_eq!(most(none.rate(rate).quota(Quota::per_hour(2))), Some(2));
+    }
+
+    #[test]
+    fn a_call_waits_no_longer_than_each_of_its_limits_allows() {
+        let secs = Duration::from_secs;
+        let (rate, quota, concurrency) = (Rate::per_second(1), Quota::per_hour(5), Concurrency::new(1));
+        let waits = |settings: Settings| Duration::from_nanos(settings.patience());
+        assert_eq!(waits(Settings::new()), Rate::MAX_WAIT);
+        assert_eq!(waits(Settings::new().rate(rate.max_wait(secs(7)))), secs(7));
+        assert_eq!(waits(Settings::new().concurrency(concurrency.max_wait(secs(7)))), secs(7));
+        assert_eq!(waits(Settings::new().concurrency(concurrency.max_wait(secs(70)))), secs(70));
+        for (first, second, third) in [(1, 2, 3), (2, 1, 3), (3, 2, 1), (3, 1, 2), (9, 9, 1)] {
+            let settings = Settings::new().rate(rate.max_wait(secs(first))).quota(quota.max_wait(secs(second)));
+            assert_eq!(
+                waits(settings.concurrency(concurrency.max_wait(secs(third)))),
+                secs(1),
+                "{first} {second} {third}"
+            );
+        }
+    }
+}

@@ -250,6 +250,15 @@ mod tests {
     }
 
     #[test]
+    fn a_duration_that_nanoseconds_cannot_say_is_the_longest_and_no_short_one() {
+        let longest = Duration::from_nanos(u64::MAX);
+        for duration in [longest, longest + Duration::from_nanos(1), Duration::from_secs(20_000_000_000), Duration::MAX]
+        {
+            assert_eq!(nanos(duration), u64::MAX, "{duration:?}");
+        }
+    }
+
+    #[test]
     fn a_breaker_is_shown_in_words() {
         let secs = Duration::from_secs;
         let last = Breaker::failure_rate_ratio(Ratio::from_millionths(333_333)).window_calls(5).recovery_jitter(0.0);
