@@ -57,8 +57,11 @@ async fn a_function_decides_what_is_retried_even_a_good_outcome() {
     assert_eq!(count.swap(0, Relaxed), 1);
     assert!(by_closure(&count).await.is_err());
     assert_eq!(by_closure(&count).await.unwrap().count(), 1);
-    let outcomes = registry().get("settings_of_calls::judged").unwrap().snapshot().outcomes;
+    let snapshot = registry().get("settings_of_calls::judged").unwrap().snapshot();
+    let outcomes = &snapshot.outcomes;
     assert_eq!((outcomes.successes, outcomes.permanent, outcomes.failures), (1, 1, 4));
+    // Two of the first call, of which the last was the good one, and one of the third.
+    assert_eq!((snapshot.calls, snapshot.retries), (3, 3));
 }
 
 static EVALUATED: AtomicU32 = AtomicU32::new(0);
@@ -85,4 +88,16 @@ async fn each_attempt_pays_the_cost_which_is_evaluated_once() {
     assert!((600..=604).contains(&waited), "6 tokens were there, 12 were taken: {waited} ms");
     let never = batch("a", &[5; 11]).await.unwrap_err();
     assert!(matches!(never, Error::Rejected(Rejected::CostTooHigh { cost: 11, burst: 10, .. })), "{never:?}");
+}
+
+#[guarded(rate("1000/s", burst = 9), timeout = "1s", cost = tokens)]
+async fn hangs(tokens: u32) -> Answer {
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    Ok(tokens)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_says_what_it_costs_has_an_end_as_any_other() {
+    let ended = hangs(2).await.unwrap_err();
+    assert!(matches!(ended, Error::Rejected(Rejected::TimedOut { .. })), "{ended:?}");
 }

@@ -11,7 +11,7 @@ use apiguard::{
     Settings, Snapshot, Unenforced, guarded, registry,
 };
 use tokio::task::JoinSet;
-use tokio::time::{Instant, advance, sleep};
+use tokio::time::{Instant, advance, sleep, timeout};
 
 fn secs(count: u64) -> Duration {
     Duration::from_secs(count)
@@ -203,6 +203,20 @@ async fn who_waits_when_a_policy_begins_to_watch_waits_no_longer() {
     assert_eq!(start.elapsed(), secs(1));
     let Snapshot { waiting, rejections, .. } = policy.snapshot();
     assert_eq!((waiting, rejections.total(), unenforced(&policy)), (0, 0, (10, 0, 0)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_granted_its_turn_when_a_policy_begins_to_watch_has_no_end_either() {
+    let policy = Policy::builder("shadow").rate(Rate::per_second(1)).timeout(secs(10)).build().unwrap();
+    good(&policy).await.unwrap();
+    let mut waiting = Box::pin(slow(&policy, secs(60)));
+    assert!(timeout(Duration::ZERO, &mut waiting).await.is_err());
+    advance(secs(1)).await;
+    // Another one finds that its turn has come, and it does not look yet.
+    assert!(timeout(Duration::ZERO, good(&policy)).await.is_err());
+    policy.configure(policy.settings().shadow(true)).unwrap();
+    waiting.await.unwrap();
+    assert_eq!((policy.snapshot().calls, unenforced(&policy)), (2, (0, 0, 0)));
 }
 
 #[tokio::test(start_paused = true)]
