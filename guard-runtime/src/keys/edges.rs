@@ -41,6 +41,29 @@ fn a_key_that_is_well_again_is_a_number_again_with_what_it_has_taken() {
 }
 
 #[test]
+fn a_crowd_of_states_leaves_no_room_for_one_behind() {
+    manual::set(Some(START));
+    let policy = policy(&Settings::new().rate(rate(5)).breaker(Breaker::consecutive(2)));
+    let room = || policy.keys.places().iter().map(|place| place.lock().room()).sum::<usize>();
+    (0..5_000).for_each(|key| fail(policy, key));
+    assert!(room() >= 5_000 && states(policy) == 5_000);
+    (0..4_000).for_each(|key| assert!(admit(policy, key)));
+    assert!(room() < 5_000, "{} for 1 000", room());
+    (4_000..5_000).for_each(|key| assert!(admit(policy, key)));
+    assert_eq!((room(), states(policy), policy.keys.len()), (0, 0, 5_000));
+}
+
+#[test]
+fn another_rate_makes_no_state_of_a_number() {
+    manual::set(Some(START));
+    let policy = policy(&Settings::new().rate(rate(5)));
+    (0..9).for_each(|key| assert!(admit(policy, key)));
+    policy.configure(Settings::new().rate(rate(4))).unwrap();
+    assert_eq!((states(policy), policy.keys.len()), (0, 9));
+    assert_eq!((0..9).filter(|_| admit(policy, 0)).count(), 4, "four of five are there");
+}
+
+#[test]
 fn a_call_that_is_refused_makes_no_state() {
     manual::set(Some(START));
     let policy = policy(&Settings::new().rate(rate(1)));

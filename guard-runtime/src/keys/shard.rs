@@ -202,6 +202,12 @@ impl Shard {
         });
     }
 
+    /// For how many states there is room.
+    #[cfg(test)]
+    pub(super) fn room(&self) -> usize {
+        self.states.capacity()
+    }
+
     #[cfg(test)]
     pub(super) fn slots(&self) -> usize {
         self.table.slots()
