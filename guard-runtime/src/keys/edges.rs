@@ -64,6 +64,21 @@ fn another_rate_makes_no_state_of_a_number() {
 }
 
 #[test]
+fn what_nothing_stands_in_the_way_of_goes_the_short_way_in_and_out() {
+    manual::set(Some(START));
+    let policy = policy(&Settings::new().rate(rate(5)).breaker(Breaker::consecutive(2)));
+    let good_answer = Judged { status: Some(200), ..Judged::SUCCESS };
+    let mut whole = Call::new(policy, None);
+    assert!(whole.admit() && whole.succeeded(&good_answer));
+    let mut by_number = Call::keyed(policy, None, &7_u64);
+    assert!(policy.keys.is_ready(), "from the first key on");
+    assert!(by_number.admit() && by_number.succeeded(&Judged::SUCCESS));
+    fail(policy, 7);
+    let mut by_state = Call::keyed(policy, None, &7_u64);
+    assert!(by_state.admit() && by_state.succeeded(&good_answer));
+}
+
+#[test]
 fn a_call_that_is_refused_makes_no_state() {
     manual::set(Some(START));
     let policy = policy(&Settings::new().rate(rate(1)));

@@ -377,6 +377,15 @@ mod tests {
     }
 
     #[test]
+    fn only_who_would_look_too_late_is_woken() {
+        let mut line = Line::new();
+        let place = line.join(1, 0);
+        line.wait(place, Waker::noop().clone(), 7);
+        assert!(line.wake_first_if_later(7).is_none());
+        assert!(line.wake_first_if_later(6).is_some());
+    }
+
+    #[test]
     fn a_line_reuses_its_places() {
         let mut line = Line::new();
         for round in 0..1_000 {
