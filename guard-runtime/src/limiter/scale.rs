@@ -60,8 +60,8 @@ impl Scale {
 
     /// The first nanosecond whose [`units`](Scale::units) are at least these.
     pub(super) const fn nanos(self, units: u64) -> u64 {
-        let nanos = ((units as u128) << 63).div_ceil(self.factor as u128);
-        if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+        // No more than the units, of which a nanosecond is at least one.
+        ((units as u128) << 63).div_ceil(self.factor as u128) as u64
     }
 
     /// What this many tokens take, in units. `n` is at most the capacity, whose refill takes at most 365 days.
