@@ -13,6 +13,7 @@ mod check;
 mod concurrency;
 pub mod parse;
 pub mod presets;
+mod problem;
 mod quota;
 mod rate;
 mod ratio;
@@ -25,8 +26,8 @@ mod text;
 pub mod words;
 
 pub use breaker::Breaker;
-pub use check::{Field, InvalidSettings, Problem, Problems, Value};
 pub use concurrency::Concurrency;
+pub use problem::{Field, InvalidSettings, Problem, Problems, Value};
 pub use quota::Quota;
 pub use rate::Rate;
 pub use ratio::Ratio;
