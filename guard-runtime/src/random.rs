@@ -1,7 +1,7 @@
 //! Random numbers for jitter: fast, per thread, seeded by the system once. Within a test's scope they are as the test says.
 
 use std::cell::RefCell;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 
 use guard_spec::Retry;
 use rand::rngs::SmallRng;
@@ -19,6 +19,16 @@ pub(crate) fn uniform() -> u64 {
     }
     // While the thread's locals are torn down there is no generator: then the middle of the range will do.
     RNG.try_with(|rng| rng.borrow_mut().next_u64()).unwrap_or(1 << 63)
+}
+
+/// A key's hash, of which chance is a part.
+#[inline]
+pub(crate) fn hash_of<Q: Hash + ?Sized>(key: &Q, hasher: &RandomState) -> u64 {
+    #[cfg(feature = "testing")]
+    if let Some(hash) = crate::testing::simulation::hash_of(key) {
+        return hash;
+    }
+    hasher.hash_one(key)
 }
 
 /// How the delays of these retries are, unless a test wants them without jitter.

@@ -26,7 +26,7 @@
 mod shard;
 mod table;
 
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{Hash, RandomState};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{OnceLock, PoisonError};
 
@@ -34,6 +34,7 @@ use self::shard::{Found, Shard, Swept};
 use crate::breaker::{BreakerState, Core, Pass};
 use crate::limiter::Shape;
 use crate::policy::State;
+use crate::random;
 use crate::sync::{Arc, AtomicUsize, Mutex, MutexGuard};
 
 /// The fewer they are, the longer it takes one to grow: some 20 us at 10^6 keys. They take 32 KiB.
@@ -161,11 +162,7 @@ impl Keys {
     /// The hash of a key, by which nobody outside the process can choose it.
     #[inline]
     pub(crate) fn hash_of<Q: Hash + ?Sized>(&self, key: &Q) -> u64 {
-        #[cfg(feature = "testing")]
-        if let Some(hash) = crate::testing::simulation::hash_of(key) {
-            return table::usable(hash);
-        }
-        table::usable(self.store.get().map_or(0, |store| store.hasher.hash_one(key)))
+        table::usable(self.store.get().map_or(0, |store| random::hash_of(key, &store.hasher)))
     }
 
     #[inline]
