@@ -526,3 +526,31 @@ fn what_is_sent_can_be_spawned_and_the_client_shared() {
         }
     });
 }
+
+/// What a request is, as its server sees it.
+async fn echo(request: axum::extract::Request) -> String {
+    let header = request.headers().get("x-order").map(|value| value.to_str().unwrap());
+    format!("{} {}", request.method(), header.unwrap_or("-"))
+}
+
+#[tokio::test]
+async fn each_method_and_header_is_sent_as_it_is_said() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, axum::Router::new().fallback(echo)).await });
+    let client = Client::from(reqwest::Client::new());
+    let requests = [
+        (client.get(&url), "GET"),
+        (client.post(&url), "POST"),
+        (client.put(&url), "PUT"),
+        (client.patch(&url), "PATCH"),
+        (client.delete(&url), "DELETE"),
+    ];
+    for (request, method) in requests {
+        let headers = [(http::HeaderName::from_static("x-order"), http::HeaderValue::from_static("7"))];
+        let response = request.headers(headers.into_iter().collect()).send().await.unwrap();
+        assert_eq!(response.text().await.unwrap(), format!("{method} 7"));
+    }
+    let head = client.head(&url).send().await.unwrap();
+    assert_eq!((head.status().as_u16(), head.text().await.unwrap().as_str()), (200, ""));
+}

@@ -495,6 +495,10 @@ async fn a_setting_that_no_code_was_compiled_for_is_reported() {
     let report = registry().apply(&config).unwrap();
     let [Warning::NotCompiled { key: "retries", policies, .. }] = report.warnings() else { panic!("{report}") };
     assert_eq!(policies[..], ["bare"]);
+    let shown = report.to_string();
+    let warning = "warning: retries is not declared in the code of bare: a function with settings of its own has no code for it; \
+                   declare it in the attribute";
+    assert!(shown.lines().any(|line| line == warning), "{shown}");
     bare().await.unwrap();
 }
 
